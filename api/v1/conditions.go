@@ -1,0 +1,104 @@
+package v1
+
+// Condition types. Ready, Reconciling and Stalled follow kstatus: Stalled=True
+// is a failure that needs a person, Reconciling=True is work in progress.
+const (
+	// ConditionReady is true when what the object asks for was read back from
+	// where it takes effect.
+	ConditionReady = "Ready"
+	// ConditionReconciling is true while the controller or daemon works on the
+	// object or waits for something that will come by itself.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is true when no progress is possible without a change by
+	// a person; the message says which.
+	ConditionStalled = "Stalled"
+	// ConditionConflicted is true on a policy that lost a value to a stronger one.
+	ConditionConflicted = "Conflicted"
+	// ConditionOffloadReady is true on a node state when every PF that should be
+	// in switchdev mode is, with hw-tc-offload on the uplink and on every
+	// representor.
+	ConditionOffloadReady = "OffloadReady"
+)
+
+// Reasons of conditions of node states, written by the daemon.
+const (
+	// ReasonConverged: what was read back equals the spec.
+	ReasonConverged = "Converged"
+	// ReasonNotComputed: spec.computedFrom is empty, so the daemon only observes.
+	ReasonNotComputed = "NotComputed"
+	// ReasonApplying: the published plan is being carried out.
+	ReasonApplying = "Applying"
+	// ReasonDrainRequired: the plan would take VFs from running pods and is held.
+	ReasonDrainRequired = "DrainRequired"
+	// ReasonBlocked: a fact on the host forbids part of the plan; see blockers.
+	ReasonBlocked = "Blocked"
+	// ReasonApplyFailed: a step failed; the message has the kernel's words.
+	ReasonApplyFailed = "ApplyFailed"
+	// ReasonObserveFailed: the host could not be read.
+	ReasonObserveFailed = "ObserveFailed"
+	// ReasonNotConverged: the plan was carried out without an error, yet reading
+	// back still shows a difference.
+	ReasonNotConverged = "NotConverged"
+	// ReasonNoSwitchdev: no PF of the spec asks for switchdev.
+	ReasonNoSwitchdev = "NoSwitchdevRequested"
+	// ReasonOffloadIncomplete: a PF that should offload does not yet.
+	ReasonOffloadIncomplete = "OffloadIncomplete"
+	// ReasonOffloadReady: hardware offload is possible on every requested PF.
+	ReasonOffloadReady = "OffloadReady"
+	// ReasonUnknown: not known yet.
+	ReasonUnknown = "Unknown"
+)
+
+// Reasons of conditions of policies, written by the manager.
+const (
+	// ReasonAllNodesReady: every matched node reports Ready.
+	ReasonAllNodesReady = "AllNodesReady"
+	// ReasonNodesPending: some matched nodes are still at work.
+	ReasonNodesPending = "NodesPending"
+	// ReasonNodesStalled: some matched nodes need a person.
+	ReasonNodesStalled = "NodesStalled"
+	// ReasonNoNodeSelected: no node has the labels of nodeSelector.
+	ReasonNoNodeSelected = "NoNodeSelected"
+	// ReasonNoMatchingNIC: nodes are selected, but none has a NIC that matches.
+	ReasonNoMatchingNIC = "NoMatchingNIC"
+	// ReasonIgnored: the policy is named "default" or asks for zero VFs.
+	ReasonIgnored = "Ignored"
+	// ReasonConflict: a stronger policy sets something else; see status.conflicts.
+	ReasonConflict = "Conflict"
+	// ReasonNoConflict: nothing was lost to another policy.
+	ReasonNoConflict = "NoConflict"
+	// ReasonInvalid: the object cannot be used as written.
+	ReasonInvalid = "Invalid"
+)
+
+// Reasons of conditions of pools, written by the manager.
+const (
+	// ReasonAccepted: the pool is in force on its nodes.
+	ReasonAccepted = "Accepted"
+	// ReasonPoolsOverlap: a node is in two pools, which changes nothing on it
+	// until only one of them selects it.
+	ReasonPoolsOverlap = "PoolsOverlap"
+)
+
+// Names of labels, annotations and objects that more than one component uses.
+const (
+	// LabelDevicePlugin on a node tells whether the device plugin should run there.
+	LabelDevicePlugin = "sriovnetwork.openshift.io/device-plugin"
+	// DevicePluginEnabled and DevicePluginDisabled are its values.
+	DevicePluginEnabled  = "Enabled"
+	DevicePluginDisabled = "Disabled"
+	// LabelCapable marks a node with an SR-IOV capable PF, as node-feature-discovery does.
+	LabelCapable = "feature.node.kubernetes.io/network-sriov.capable"
+	// AnnotationKeepUntil on a node state is the time (RFC 3339) until which the
+	// state of a node that left is kept, in case that the node comes back.
+	AnnotationKeepUntil = "sriovnetwork.openshift.io/keep-state-until"
+	// DefaultPolicyName is the name of a policy that has been ignored since the
+	// first release of the API.
+	DefaultPolicyName = "default"
+	// DefaultConfigName is the name of the one SriovOperatorConfig.
+	DefaultConfigName = "default"
+	// DefaultResourcePrefix is the resource prefix when nobody sets one.
+	DefaultResourcePrefix = "openshift.io"
+	// DefaultPriority is the priority of a policy that sets none; lower wins.
+	DefaultPriority = 99
+)

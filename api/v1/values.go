@@ -1,0 +1,48 @@
+package v1
+
+// Values of eSwitchMode.
+const (
+	EswitchModeLegacy    = "legacy"
+	EswitchModeSwitchdev = "switchdev"
+)
+
+// Values of deviceType.
+const (
+	DeviceTypeNetdevice = "netdevice"
+	DeviceTypeVFIO      = "vfio-pci"
+)
+
+// Values of status.interfaces[].linkType and, any case, of linkType.
+const (
+	LinkTypeEthernet   = "ETH"
+	LinkTypeInfiniband = "IB"
+)
+
+// SyncStatus is the summary that existing dashboards of this API read.
+//
+// +kubebuilder:validation:Enum=InProgress;Succeeded;Failed
+type SyncStatus string
+
+// Values of SyncStatus.
+const (
+	SyncInProgress SyncStatus = "InProgress"
+	SyncSucceeded  SyncStatus = "Succeeded"
+	SyncFailed     SyncStatus = "Failed"
+)
+
+// Disruption is what carrying out a plan takes away from workloads, least first.
+//
+// +kubebuilder:validation:Enum=None;VFPods;Node;Reboot
+type Disruption string
+
+// Values of Disruption.
+const (
+	// DisruptionNone: no running workload notices.
+	DisruptionNone Disruption = "None"
+	// DisruptionVFPods: pods that hold affected VFs lose them.
+	DisruptionVFPods Disruption = "VFPods"
+	// DisruptionNode: the node's own network is interrupted.
+	DisruptionNode Disruption = "Node"
+	// DisruptionReboot: the node has to be rebooted.
+	DisruptionReboot Disruption = "Reboot"
+)
