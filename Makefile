@@ -72,13 +72,15 @@ generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Write generated code, manifests a
 	@mkdir -p $(OUT)/api/v1 $(OUT)/config/crd/bases $(OUT)/config/rbac $(OUT)/docs
 	$(CONTROLLER_GEN) object paths=./api/... output:object:dir=$(OUT)/api/v1
 	$(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:artifacts:config=$(OUT)/config/crd/bases
+	$(CRD_REF_DOCS) --source-path=./api --config=hack/tools/api-docs/config.yaml --templates-dir=hack/tools/api-docs \
+	  --renderer=markdown --output-path=$(OUT)/docs/api.md --log-level=ERROR
 
 .PHONY: verify
 verify: ## Fail when generated files differ from what generate writes
-	@rm -rf $(BIN)/verify && $(MAKE) generate OUT=$(BIN)/verify
-	@cd $(BIN)/verify && find . -type f | while read -r f; do \
+	@rm -rf $(BIN)/.verify && $(MAKE) generate OUT=$(BIN)/.verify
+	@cd $(BIN)/.verify && find . -type f | while read -r f; do \
 	  diff -u "$(CURDIR)/$$f" "$$f" || { echo "$$f is not what make generate writes: run make generate"; exit 1; }; done
-	@for f in $$(ls config/crd/bases); do test -e $(BIN)/verify/config/crd/bases/$$f || { echo "config/crd/bases/$$f is not generated any more: remove it"; exit 1; }; done
+	@for f in $$(ls config/crd/bases); do test -e $(BIN)/.verify/config/crd/bases/$$f || { echo "config/crd/bases/$$f is not generated any more: remove it"; exit 1; }; done
 	@go mod tidy -diff
 	@echo "generated files are up to date"
 

@@ -44,7 +44,7 @@ type SriovNetworkNodePolicySpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=99
 	Priority *int `json:"priority,omitempty"`
-	// mtu of the PF and its VFs in bytes. A PF is raised, never lowered below what another user of it needs.
+	// mtu of the PF and its VFs in bytes. Unset: left alone. A PF is raised, never lowered below what another user of it needs.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=1
@@ -66,7 +66,7 @@ type SriovNetworkNodePolicySpec struct {
 	// +kubebuilder:validation:Enum=netdevice;vfio-pci
 	// +kubebuilder:default=netdevice
 	DeviceType string `json:"deviceType,omitempty"`
-	// isRdma offers the RDMA character devices of the VFs too.
+	// isRdma offers the RDMA character devices of the VFs too. Not with deviceType vfio-pci.
 	//
 	// +optional
 	// +kubebuilder:default=false
@@ -80,7 +80,8 @@ type SriovNetworkNodePolicySpec struct {
 	// +optional
 	// +kubebuilder:validation:Enum=eth;ETH;ib;IB
 	LinkType string `json:"linkType,omitempty"`
-	// eSwitchMode of the PF. switchdev is needed for OVS hardware offload.
+	// eSwitchMode of the PF. switchdev is needed for OVS hardware offload, and is for Ethernet only. Unset: legacy, unless
+	// another policy on the same PF says otherwise.
 	//
 	// +optional
 	// +kubebuilder:validation:Enum=legacy;switchdev
@@ -95,11 +96,11 @@ type SriovNetworkNodePolicySpec struct {
 	// +optional
 	// +kubebuilder:validation:Enum=flower;flower-next
 	FirmwareApp string `json:"firmwareApp,omitempty"`
-	// bond is a VF-LAG over the two ports of one NIC per node.
+	// bond is a VF-LAG over the two ports of one NIC per node. Needs eSwitchMode switchdev.
 	//
 	// +optional
 	Bond *BondSpec `json:"bond,omitempty"`
-	// vdpaType makes a vDPA device of each VF.
+	// vdpaType makes a vDPA device of each VF. Needs deviceType netdevice and eSwitchMode switchdev.
 	//
 	// +optional
 	// +kubebuilder:validation:Enum=virtio;vhost
@@ -109,10 +110,11 @@ type SriovNetworkNodePolicySpec struct {
 	// +optional
 	ExcludeTopology bool `json:"excludeTopology,omitempty"`
 	// externallyManaged says that somebody else creates the VFs of the PF; only VF drivers and MTU are ours.
+	// Not with bridge, bond or firmwareApp.
 	//
 	// +optional
 	ExternallyManaged bool `json:"externallyManaged,omitempty"`
-	// bridge to which the PF is attached.
+	// bridge to which the PF is attached. Needs eSwitchMode switchdev.
 	//
 	// +optional
 	Bridge Bridge `json:"bridge,omitzero"`
@@ -123,19 +125,19 @@ type SriovNetworkNodePolicySpec struct {
 // +kubebuilder:validation:XValidation:rule="(has(self.vendor) && size(self.vendor) > 0) || (has(self.deviceID) && size(self.deviceID) > 0) || (has(self.pfNames) && size(self.pfNames) > 0) || (has(self.rootDevices) && size(self.rootDevices) > 0) || (has(self.netFilter) && size(self.netFilter) > 0)",message="nicSelector selects nothing; set at least one of vendor, deviceID, pfNames, rootDevices or netFilter"
 // +kubebuilder:validation:XValidation:rule="!has(self.netFilter) || size(self.netFilter) == 0 || ((!has(self.vendor) || size(self.vendor) == 0) && (!has(self.deviceID) || size(self.deviceID) == 0) && (!has(self.pfNames) || size(self.pfNames) == 0) && (!has(self.rootDevices) || size(self.rootDevices) == 0))",fieldPath=".netFilter",message="netFilter identifies a network by itself; remove vendor, deviceID, pfNames and rootDevices, or netFilter"
 type NicSelector struct {
-	// vendor is the PCI vendor id of the PF in hexadecimal, e.g. 15b3.
+	// vendor is the PCI vendor id of the PF, four hexadecimal digits, e.g. 15b3.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^[0-9a-fA-F]{4}$')",message="vendor must be four hexadecimal digits without 0x, e.g. 15b3 (lspci -nn shows them)"
 	Vendor string `json:"vendor,omitempty"`
-	// deviceID is the PCI device id of the PF in hexadecimal, e.g. 1017.
+	// deviceID is the PCI device id of the PF, four hexadecimal digits, e.g. 1017.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^[0-9a-fA-F]{4}$')",message="deviceID must be four hexadecimal digits without 0x, e.g. 1017 (lspci -nn shows them)"
 	DeviceID string `json:"deviceID,omitempty"`
-	// rootDevices are PCI addresses of PFs, each with optional VF ranges: 0000:3b:00.0#0-3.
+	// rootDevices are PCI addresses of PFs, each with optional VF ranges: 0000:3b:00.0#0-3,6. A range must end below numVfs.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
@@ -143,7 +145,8 @@ type NicSelector struct {
 	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F][.][0-7](#(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?(,(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?)*)?$')",message="rootDevices: an entry must be a PCI address with its domain, optionally with VF ranges, e.g. 0000:3b:00.0 or 0000:3b:00.0#0-3,6"
 	// +kubebuilder:validation:items:XValidation:rule="!self.contains('#') || !self.matches('^[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F][.][0-7](#(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?(,(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?)*)?$') || self.split('#')[1].split(',').all(r, int(r.split('-')[0]) <= int(r.substring(r.lastIndexOf('-') + 1)))",message="rootDevices: the last VF of a range must not be below the first; write it as #FIRST-LAST"
 	RootDevices []string `json:"rootDevices,omitempty"`
-	// pfNames are netdev names or altNames of PFs, each with optional VF ranges: ens41f0np0#0-3,6.
+	// pfNames are netdev names or altNames of PFs, each with optional VF ranges: ens41f0np0#0-3,6. A range must
+	// end below numVfs. Several entries for one PF add up.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
@@ -151,7 +154,8 @@ type NicSelector struct {
 	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[^[:space:]#]+(#(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?(,(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?)*)?$')",message="pfNames: an entry must be a netdev name or altName, optionally with VF ranges, e.g. ens41f0np0 or ens41f0np0#0-3,6"
 	// +kubebuilder:validation:items:XValidation:rule="!self.contains('#') || !self.matches('^[^[:space:]#]+(#(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?(,(0|[1-9][0-9]{0,4})(-(0|[1-9][0-9]{0,4}))?)*)?$') || self.split('#')[1].split(',').all(r, int(r.split('-')[0]) <= int(r.substring(r.lastIndexOf('-') + 1)))",message="pfNames: the last VF of a range must not be below the first; write it as #FIRST-LAST"
 	PfNames []string `json:"pfNames,omitempty"`
-	// netFilter selects by network id on virtual platforms, e.g. openstack/NetworkID:<uuid>.
+	// netFilter selects by network id on virtual platforms, e.g. openstack/NetworkID:UUID. Not with vendor, deviceID, pfNames,
+	// rootDevices, eSwitchMode, bridge or linkType ib.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
@@ -163,7 +167,7 @@ type NicSelector struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.xmitHashPolicy) || self.mode != 'active-backup'",fieldPath=".xmitHashPolicy",message="xmitHashPolicy has no meaning with mode active-backup; remove xmitHashPolicy or set mode to balance-xor or 802.3ad"
 // +kubebuilder:validation:XValidation:rule="!has(self.lacpRate) || self.mode == '802.3ad'",fieldPath=".lacpRate",message="lacpRate is only for mode 802.3ad; remove lacpRate or set mode to 802.3ad"
 type BondSpec struct {
-	// name of the bond's netdev.
+	// name of the bond's netdev: 1 to 15 characters without space, / and :.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
@@ -230,7 +234,8 @@ type SriovNetworkNodePolicyStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
 	Conflicts []PolicyConflict `json:"conflicts,omitempty"`
-	// unmatched says, per selector field, what came nearest, when no NIC matched at all.
+	// unmatched says, per selector field, what came nearest on nodes that are selected but have no NIC that matches, or why no node
+	// is selected.
 	//
 	// +optional
 	// +listType=atomic

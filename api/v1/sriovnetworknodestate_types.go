@@ -165,6 +165,10 @@ type SriovNetworkNodeStateStatus struct {
 	// +listType=map
 	// +listMapKey=pciAddress
 	Interfaces []InterfaceStatus `json:"interfaces,omitempty"`
+	// numVfs is the number of VFs on all interfaces together.
+	//
+	// +optional
+	NumVfs int `json:"numVfs"`
 	// bonds that concern a PF of this node.
 	//
 	// +optional
@@ -431,7 +435,7 @@ type PlanStatus struct {
 // +kubebuilder:resource:path=sriovnetworknodestates,shortName=sns,categories=sriov
 // +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="REASON",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
-// +kubebuilder:printcolumn:name="VFS",type=string,JSONPath=`.status.interfaces[*].numVfs`
+// +kubebuilder:printcolumn:name="VFS",type=integer,JSONPath=`.status.numVfs`
 // +kubebuilder:printcolumn:name="OFFLOAD",type=string,JSONPath=`.status.conditions[?(@.type=="OffloadReady")].status`
 // +kubebuilder:printcolumn:name="DISRUPTION",type=string,JSONPath=`.status.plan.disruption`
 // +kubebuilder:printcolumn:name="SYNC",type=string,priority=1,JSONPath=`.status.syncStatus`

@@ -16,6 +16,8 @@ type SriovNetworkPoolConfigSpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : string(self).matches('^(100|[1-9]?[0-9])%$')",message="maxUnavailable must be a number of nodes, 0 or more, or a percentage from 0% to 100%"
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
 	// rdmaMode of the nodes: whether an RDMA device belongs to one network namespace. Unset: left alone.
 	//

@@ -58,6 +58,7 @@ type SriovOperatorConfigSpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(name, name.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",message="configDaemonEnvVars: a name must be letters, digits and _, and not start with a digit"
 	ConfigDaemonEnvVars map[string]string `json:"configDaemonEnvVars,omitempty"`
 	// resourcePrefix is the DNS name before the slash of resources of policies that do not set one.
 	//
