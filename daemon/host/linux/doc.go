@@ -1,0 +1,7 @@
+// Package linux is the host of a real machine: sysfs, rtnl, devlink, ethtool,
+// uevent, podresources and kmsg put together.
+//
+// Flow: the folder where the machine's root is -> host.Host.
+//
+// The package imports daemon/host and the packages below it except simhost.
+package linux

@@ -1,0 +1,53 @@
+package linux
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"path/filepath"
+
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/devlink"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/ethtool"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/kmsg"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/podresources"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/sysfs"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/uevent"
+)
+
+// KubeletSocket is where the kubelet answers about pods, below the host's root.
+const KubeletSocket = "var/lib/kubelet/pod-resources/kubelet.sock"
+
+// Options say where the machine is.
+type Options struct {
+	// Root is the folder where the machine's root is: "/", or "/host" in a
+	// container. Empty means "/".
+	Root string
+	// KubeletSocket is the path of the kubelet's pod-resources socket. Empty
+	// means KubeletSocket below Root.
+	KubeletSocket string
+}
+
+// Open returns the host of the machine at Root. Netlink and ethtool reach the
+// network namespace of the calling process, wherever Root is: the daemon runs in
+// that of the machine.
+func Open(o Options) (host.Host, io.Closer, error) {
+	root := cmp.Or(o.Root, "/")
+	if !filepath.IsAbs(root) {
+		return host.Host{}, nil, errors.New("the host's root must be an absolute path: " + root)
+	}
+	files, err := sysfs.Open(root)
+	if err != nil {
+		return host.Host{}, nil, err
+	}
+	return host.Host{
+		FS:      files,
+		Devlink: &devlink.Client{},
+		Links:   &rtnl.Client{},
+		Ethtool: &ethtool.Client{},
+		Events:  &uevent.Client{},
+		Pods:    podresources.New(cmp.Or(o.KubeletSocket, filepath.Join(root, KubeletSocket))),
+		Log:     kmsg.New(filepath.Join(root, "dev/kmsg")),
+	}, files, nil
+}

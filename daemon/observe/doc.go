@@ -1,0 +1,16 @@
+// Package observe reads a host and returns its inventory. It changes nothing.
+//
+// Flow: daemon/host's doors -> Node -> inventory.Node, which daemon/plan and
+// daemon/agent's report read.
+//
+// What is not there is absent; what is there and cannot be read is absent and
+// listed in the PF's Unreadable, so that nothing is planned on a guess. Only
+// what concerns the whole node (the list of PCI devices, of links, the boot id)
+// makes Node fail.
+//
+// One observation costs one link dump, one devlink port dump, one route and one
+// pod query, one read for each PCI function, about fifteen operations for each
+// PF and five for each VF (one or two more where the kernel is old).
+//
+// The package imports daemon/host and daemon/inventory, nothing else of ours.
+package observe
