@@ -1,0 +1,151 @@
+package apply_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
+)
+
+// crash is where the daemon dies.
+type crash struct {
+	// at is the operation, as a share of those of an undisturbed turn.
+	at float64
+	// before its effect, or after it but before the daemon learns of it.
+	before bool
+	// writes counts only operations that change something.
+	writes bool
+	// reboot: the whole machine goes down with the daemon.
+	reboot bool
+}
+
+func crashes() *rapid.Generator[crash] {
+	return rapid.Custom(func(t *rapid.T) crash {
+		return crash{
+			at:     rapid.Float64Range(0, 1).Draw(t, "at"),
+			before: rapid.Bool().Draw(t, "before"),
+			writes: rapid.IntRange(0, 3).Draw(t, "writes") > 0,
+		}
+	})
+}
+
+func (c crash) arm(k *simhost.Kernel, ops simhost.Ops) {
+	var when []simhost.CrashWhen
+	total := ops.Total()
+	if c.writes {
+		when = append(when, simhost.CountWrites)
+		total = ops.Writes
+	}
+	if c.before {
+		when = append(when, simhost.BeforeEffect)
+	}
+	k.CrashAfter(1+int(c.at*float64(total)), when...)
+}
+
+// A daemon that dies at any operation and starts again comes to the same end,
+// in the machine and in the ledger, as one that does not.
+func TestCrash(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := scenarios(2, true).Draw(rt, "scenario")
+		c := crashes().Draw(rt, "crash")
+		if err := bubble(t, func(ctx context.Context) error { return survives(ctx, s, c) }); err != nil {
+			rt.Fatalf("%v\n%+v\n%s", err, c, s)
+		}
+	})
+}
+
+// The same when the machine reboots in the middle.
+func TestReboot(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := scenarios(1, true).Draw(rt, "scenario")
+		c := crashes().Draw(rt, "crash")
+		c.reboot = true
+		if err := bubble(t, func(ctx context.Context) error { return survives(ctx, s, c) }); err != nil {
+			rt.Fatalf("%v\n%+v\n%s", err, c, s)
+		}
+	})
+}
+
+// survives carries out all specs but the last on two machines, and the last one
+// with a crash on one of them.
+func survives(ctx context.Context, s *scenario, c crash) error {
+	last := len(s.specs) - 1
+	prepare := func() (*simhost.Kernel, error) {
+		k := s.boot()
+		for _, spec := range s.specs[:last] {
+			if err := stabilize(ctx, k, spec); err != nil {
+				k.Close()
+				return nil, err
+			}
+		}
+		k.ResetOps()
+		return k, nil
+	}
+	calm, err := prepare()
+	if err != nil {
+		return err
+	}
+	defer calm.Close()
+	if c.reboot {
+		calm.Reboot()
+		calm.Settle()
+		calm.ResetOps()
+	}
+	want, err := end(ctx, calm, s.specs[last])
+	if err != nil {
+		return fmt.Errorf("undisturbed: %w", err)
+	}
+	stormy, err := prepare()
+	if err != nil {
+		return err
+	}
+	defer stormy.Close()
+	c.arm(stormy, calm.Ops())
+	if _, err := take(ctx, stormy, s.specs[last]); err != nil && !stormy.Crashed() {
+		return fmt.Errorf("before the crash: %w", err)
+	}
+	stormy.CrashAfter(0)
+	if c.reboot {
+		stormy.Reboot()
+		stormy.Settle()
+	}
+	got, err := end(ctx, stormy, s.specs[last])
+	if err != nil {
+		return fmt.Errorf("after the crash: %w", err)
+	}
+	if c.reboot {
+		// What was found at first contact differs.
+		got.ledger, want.ledger = "", ""
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(ending{})); diff != "" {
+		return fmt.Errorf("end (-undisturbed +crashed):\n%s", diff)
+	}
+	if f := stormy.Forbidden(); len(f) > 0 {
+		return fmt.Errorf("forbidden: %s", strings.Join(f, "; "))
+	}
+	return nil
+}
+
+// ending is the end state of a machine.
+type ending struct{ dump, ledger string }
+
+// end takes turns until nothing happens any more.
+func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeStateSpec) (ending, error) {
+	if err := stabilize(ctx, k, spec); err != nil {
+		return ending{}, err
+	}
+	led, err := ledger.Open(ctx, k.Store())
+	if err != nil {
+		return ending{}, err
+	}
+	record, err := json.MarshalIndent(led.Record(), "", " ")
+	return ending{dump: k.Dump(), ledger: string(record)}, err
+}

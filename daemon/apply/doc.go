@@ -1,0 +1,14 @@
+// Package apply carries out a plan on a host. It is the only place with effects.
+//
+// Flow: daemon/agent hands Run the plan that it published, and what it was made
+// from; Run records in the ledger what it is about to touch, runs the chains of
+// the plan at the same time and the stages of a chain one after the other, and
+// returns what was done and what failed, explained by daemon/failure. Recovery
+// from anything is to observe and plan again.
+//
+// Every step first looks whether it is still needed, has a deadline, and waits
+// for its fact by host events and short polls.
+//
+// The package imports daemon/host (the interfaces alone), daemon/plan,
+// daemon/ledger, daemon/inventory and daemon/failure.
+package apply

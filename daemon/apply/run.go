@@ -1,0 +1,303 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/failure"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
+)
+
+// parallel bounds the steps of a stage that run at the same time.
+const parallel = 8
+
+// logLines bounds what is read and reported of the kernel log.
+const logLines = 50
+
+// Result of a run.
+type Result struct {
+	// Done are the steps carried out, chain by chain, in the order of the plan.
+	Done []plan.Step
+	// Failures, at most one stage's for each chain, in the order of the plan.
+	Failures []Failure
+}
+
+// Err is nil when nothing failed, else an *Error.
+func (r *Result) Err() error {
+	if len(r.Failures) == 0 {
+		return nil
+	}
+	return &Error{Failures: r.Failures}
+}
+
+// Error is all that went wrong in a run.
+type Error struct{ Failures []Failure }
+
+// Error names every failure.
+func (e *Error) Error() string {
+	parts := make([]string, 0, len(e.Failures))
+	for i := range e.Failures {
+		parts = append(parts, e.Failures[i].Error())
+	}
+	return strings.Join(parts, " | ")
+}
+
+// Unwrap returns the failures.
+func (e *Error) Unwrap() []error {
+	errs := make([]error, 0, len(e.Failures))
+	for i := range e.Failures {
+		errs = append(errs, &e.Failures[i])
+	}
+	return errs
+}
+
+// Failure of one step. The rest of its chain was not run.
+type Failure struct {
+	// PF is the PCI address of the PF.
+	PF string
+	// Step that failed; nil when the chain could not begin.
+	Step plan.Step
+	// Err holds a *host.Error when the kernel refused.
+	Err error
+	// KernelLog are lines about the device that were written during the chain.
+	KernelLog []string
+	// Explanation of the failure.
+	failure.Explanation
+}
+
+// Error says which step failed, what it means, the kernel's words and the remedy.
+func (f *Failure) Error() string {
+	what := f.PF
+	if f.Step != nil {
+		what = f.Step.String()
+	}
+	return fmt.Sprintf("%s: %s (%v); %s", what, f.Message, f.Err, f.Remedy)
+}
+
+// Unwrap returns the cause.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// runner carries out chains.
+type runner struct {
+	host     host.Host
+	watch    *watcher
+	observed *inventory.Node
+}
+
+// Run carries out a plan that was made from observed. It forgets what the plan
+// released, and records in the ledger every PF before the first effect on it.
+// Run returns when all chains have ended or ctx ends, whichever is first, except
+// that a write in the kernel may go on.
+func Run(ctx context.Context, h host.Host, led *ledger.Ledger, observed inventory.Node, p plan.Plan) Result {
+	var result Result
+	if len(p.Released) > 0 {
+		if err := led.Forget(ctx, p.Released...); err != nil {
+			f := Failure{PF: p.Released[0], Err: &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}}
+			f.Explanation = failure.Explain(failure.Signature{Fault: failure.FaultLedger})
+			return Result{Failures: []Failure{f}}
+		}
+	}
+	if p.Empty() {
+		return result
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &runner{host: h, watch: newWatcher(ctx, h.Events), observed: &observed}
+	fresh := r.freshPods(ctx)
+	results := make([]Result, len(p.Chains))
+	var wg sync.WaitGroup
+	for i, c := range p.Chains {
+		wg.Go(func() { results[i] = r.chain(ctx, led, c, fresh) })
+	}
+	wg.Wait()
+	for _, one := range results {
+		result.Done = append(result.Done, one.Done...)
+		result.Failures = append(result.Failures, one.Failures...)
+	}
+	return result
+}
+
+// freshPods is the observation with the pods of this moment.
+func (r *runner) freshPods(ctx context.Context) inventory.Node {
+	fresh := *r.observed
+	owners, err := r.host.Pods.DeviceOwners(ctx)
+	if err != nil {
+		fresh.PodsUnknown = err.Error()
+		return fresh
+	}
+	fresh.PodsUnknown = ""
+	fresh.PFs = slices.Clone(fresh.PFs)
+	for i := range fresh.PFs {
+		pf := &fresh.PFs[i]
+		pf.VFs = slices.Clone(pf.VFs)
+		for j := range pf.VFs {
+			pf.VFs[j].Pod = owners[pf.VFs[j].PCIAddress]
+		}
+	}
+	return fresh
+}
+
+// outdated tells why a chain would take more from pods than it did when it was
+// planned: a pod may have got a VF in the meantime.
+func (r *runner) outdated(c plan.Chain, fresh inventory.Node) error {
+	alone := plan.Plan{Chains: []plan.Chain{c}}
+	before, known := plan.Disruption(alone, *r.observed)
+	now, pods := plan.Disruption(alone, fresh)
+	if now != sriovv1.DisruptionNone && before == sriovv1.DisruptionNone {
+		if fresh.PodsUnknown != "" {
+			return faultf(failure.FaultOutdated, "which pods hold VFs is no longer known: %s", fresh.PodsUnknown)
+		}
+		return faultf(failure.FaultOutdated, "pods got VFs in the meantime: %s", strings.Join(pods, ", "))
+	}
+	for _, pod := range pods {
+		if !slices.Contains(known, pod) && before != sriovv1.DisruptionNone && r.observed.PodsUnknown == "" {
+			return faultf(failure.FaultOutdated, "pod %s got a VF in the meantime", pod)
+		}
+	}
+	return nil
+}
+
+// chain runs one chain up to its first stage with a failure.
+func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fresh inventory.Node) Result {
+	var result Result
+	run := &chainRun{runner: r, pf: c.PFs[0], logBefore: r.kernelLog(ctx, c.PFs[0])}
+	if err := r.outdated(c, fresh); err != nil {
+		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
+	}
+	for _, address := range c.PFs {
+		if err := led.Note(ctx, address, initial(r.observed.PF(address)), c.Structural(address)); err != nil {
+			err = &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
+			return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
+		}
+	}
+	for _, stage := range c.Stages {
+		done, failures := run.stage(ctx, stage)
+		result.Done = append(result.Done, done...)
+		if len(failures) > 0 {
+			result.Failures = failures
+			return result
+		}
+	}
+	return result
+}
+
+// chainRun is the run of one chain.
+type chainRun struct {
+	*runner
+	pf        string
+	logBefore []string
+}
+
+// stage runs the steps of a stage, at most parallel at a time, to their end.
+func (c *chainRun) stage(ctx context.Context, stage plan.Stage) (done []plan.Step, failures []Failure) {
+	errs := make([]error, len(stage))
+	exec := &executor{runner: c.runner}
+	if err := exec.prepare(ctx, stage); err != nil {
+		return nil, []Failure{c.failure(ctx, stage[0], err)}
+	}
+	slots := make(chan struct{}, parallel)
+	var wg sync.WaitGroup
+	for i, step := range stage {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = exec.step(ctx, step)
+		})
+	}
+	wg.Wait()
+	for i, step := range stage {
+		if errs[i] != nil {
+			failures = append(failures, c.failure(ctx, step, errs[i]))
+		} else {
+			done = append(done, step)
+		}
+	}
+	return done, failures
+}
+
+// failure explains the error of a step.
+func (c *chainRun) failure(ctx context.Context, step plan.Step, err error) Failure {
+	f := Failure{PF: c.pf, Step: step, Err: err, KernelLog: newLines(c.logBefore, c.kernelLog(ctx, c.pf))}
+	s := failure.Signature{Log: f.KernelLog}
+	if step != nil {
+		s.Step = step.Kind()
+	}
+	var refused *host.Error
+	if errors.As(err, &refused) {
+		s.Errno, s.Text = refused.Errno, refused.Text
+	}
+	var found *fault
+	switch {
+	case s.Errno != 0:
+	case errors.As(err, &found):
+		s.Fault = found.kind
+	case errors.Is(err, context.DeadlineExceeded):
+		s.Fault = failure.FaultTimeout
+	case errors.Is(err, context.Canceled):
+		s.Fault = failure.FaultCanceled
+	}
+	f.Explanation = failure.Explain(s)
+	return f
+}
+
+// kernelLog returns the newest lines about a device. The log is an extra: what
+// cannot be read of it is not worth a failure. It is read even after the end of
+// a step's or the run's time.
+func (r *runner) kernelLog(ctx context.Context, device string) []string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	lines, err := r.host.Log.Recent(ctx, device, logLines)
+	if err != nil {
+		return nil
+	}
+	return lines
+}
+
+// newLines returns what after has beyond before, both being ends of one log.
+func newLines(before, after []string) []string {
+	for overlap := min(len(before), len(after)); overlap > 0; overlap-- {
+		if slices.Equal(before[len(before)-overlap:], after[:overlap]) {
+			return after[overlap:]
+		}
+	}
+	return after
+}
+
+// initial is what the ledger keeps of a PF at first contact.
+func initial(pf *inventory.PF) ledger.Initial {
+	if pf == nil {
+		return ledger.Initial{}
+	}
+	out := ledger.Initial{Autoprobe: pf.Autoprobe, EswitchMode: sriovv1.EswitchModeLegacy}
+	if pf.NumVFs != nil {
+		out.NumVFs = *pf.NumVFs
+	}
+	if pf.Eswitch.Supported {
+		out.EswitchMode = pf.Eswitch.Mode
+	}
+	if n := pf.Netdev; n != nil {
+		up := n.Up
+		out.MTU, out.Up = n.MTU, &up
+		if n.HWTCOffload != nil && !n.HWTCOffload.Fixed {
+			on := n.HWTCOffload.On
+			out.HWTCOffload = &on
+		}
+	}
+	for i := range pf.VFs {
+		vf := ledger.InitialVF{Index: pf.VFs[i].Index, Driver: pf.VFs[i].Driver}
+		if pf.VFs[i].Netdev != nil {
+			vf.MTU = pf.VFs[i].Netdev.MTU
+		}
+		out.VFs = append(out.VFs, vf)
+	}
+	return out
+}

@@ -1,0 +1,358 @@
+package apply_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"pgregory.net/rapid"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/apply"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
+)
+
+// port is a PF of a scenario.
+type port struct {
+	address, netdev string
+	mlx5            bool
+	total           int
+}
+
+// action is something that somebody else does to the machine. It may be refused.
+type action struct {
+	text string
+	do   func(*simhost.Kernel) error
+}
+
+func (a action) String() string { return a.text }
+
+// scenario is a machine, what was done to it before we came, and what is wanted
+// of it.
+type scenario struct {
+	nics   []func() simhost.NIC
+	text   string
+	opts   simhost.Options
+	ports  []port
+	before []action
+	specs  []sriovv1.SriovNetworkNodeStateSpec
+}
+
+func (s *scenario) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "machine: %s\n", s.text)
+	for _, a := range s.before {
+		fmt.Fprintf(&b, "before: %s\n", a)
+	}
+	for _, spec := range s.specs {
+		for _, iface := range spec.Interfaces {
+			fmt.Fprintf(&b, "want: %s\n", ifaceText(&iface))
+		}
+		b.WriteString("--\n")
+	}
+	return b.String()
+}
+
+// GoString keeps rapid's report of a draw short.
+func (s *scenario) GoString() string { return "scenario" }
+
+func ifaceText(i *sriovv1.Interface) string {
+	text := fmt.Sprintf("%s numVfs %d mode %q mtu %d external %t", i.PCIAddress, i.NumVfs, i.EswitchMode, i.MTU, i.ExternallyManaged)
+	for _, g := range i.VfGroups {
+		text += fmt.Sprintf(" [%s %s mtu %d]", g.VfRange, g.DeviceType, g.MTU)
+	}
+	return text
+}
+
+// boot makes the machine. Inside a synctest bubble only.
+func (s *scenario) boot() *simhost.Kernel {
+	opts := s.opts
+	opts.NICs = nil
+	for _, make := range s.nics {
+		opts.NICs = append(opts.NICs, make())
+	}
+	k := simhost.New(opts)
+	for _, a := range s.before {
+		// An administrator is refused what the kernel refuses.
+		_ = a.do(k)
+		k.Settle()
+	}
+	return k
+}
+
+// bubble runs f in virtual time and returns what it found wrong. Draws happen
+// outside: a failed draw must not unwind a bubble.
+func bubble(t *testing.T, f func(ctx context.Context) error) error {
+	t.Helper()
+	var err error
+	synctest.Test(t, func(t *testing.T) { err = f(t.Context()) })
+	return err
+}
+
+// turn is one turn of the daemon's loop: observe, plan, hold what would take VFs
+// from pods, apply.
+type turn struct {
+	observed inventory.Node
+	plan     plan.Plan
+	run      plan.Plan
+	result   apply.Result
+}
+
+// take takes one turn of a daemon that has just started.
+func take(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeStateSpec) (turn, error) {
+	return takeIf(ctx, k, spec, false)
+}
+
+func takeIf(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeStateSpec, ungated bool) (turn, error) {
+	h := k.Host()
+	led, err := ledger.Open(ctx, k.Store())
+	if err != nil {
+		return turn{}, err
+	}
+	observed, err := observe.Node(ctx, h)
+	if err != nil {
+		return turn{}, err
+	}
+	p := plan.Compute(plan.Input{Spec: spec, Observed: observed, Owned: led.Record(), Drivers: driver.Default()})
+	t := turn{observed: observed, plan: p, run: gate(p, observed)}
+	if ungated {
+		t.run = p
+	}
+	t.result = apply.Run(ctx, h, led, observed, t.run)
+	return t, nil
+}
+
+// gate holds chains that would disrupt.
+func gate(p plan.Plan, observed inventory.Node) plan.Plan {
+	run := plan.Plan{Released: p.Released}
+	for _, c := range p.Chains {
+		if d, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, observed); d == sriovv1.DisruptionNone {
+			run.Chains = append(run.Chains, c)
+		}
+	}
+	return run
+}
+
+// stabilize takes turns, with new lives after crashes, until two in a row have
+// nothing to do, or the same failures come back. The machine settles before each:
+// an arriving netdev is an event that wakes the daemon.
+func stabilize(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeStateSpec) error {
+	idle, failed := 0, 0
+	for idle < 2 && failed < 3 {
+		if k.Crashed() {
+			k.Restart()
+		}
+		k.Settle()
+		t, err := take(ctx, k, spec)
+		if k.Crashed() {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("taking a turn: %w", err)
+		}
+		switch {
+		case t.run.Empty() && len(t.run.Released) == 0:
+			idle++
+		case len(t.result.Failures) > 0:
+			failed++
+		default:
+			idle = 0
+		}
+	}
+	k.Settle()
+	return nil
+}
+
+// machines draws NICs.
+func machines(t *rapid.T) *scenario {
+	s := &scenario{}
+	s.opts.NoIOMMU = rapid.IntRange(0, 9).Draw(t, "noIOMMU") == 9
+	if rapid.Bool().Draw(t, "delays") {
+		s.opts.Delays = simhost.TypicalDelays()
+	}
+	kind := rapid.SampledFrom([]string{"cx5", "cx6dx", "igb", "cx5 igb", "cx6dx cx5"}).Draw(t, "nics")
+	s.text = fmt.Sprintf("%s noIOMMU %t delays %v", kind, s.opts.NoIOMMU, s.opts.Delays)
+	for _, name := range strings.Fields(kind) {
+		s.addNIC(t, name)
+	}
+	return s
+}
+
+func (s *scenario) addNIC(t *rapid.T, name string) {
+	total := rapid.IntRange(1, 5).Draw(t, "total")
+	opts := []simhost.NICOption{simhost.TotalVFs(total)}
+	note := func(text string, o simhost.NICOption) {
+		opts = append(opts, o)
+		s.text += " " + text
+	}
+	if rapid.Bool().Draw(t, "down") {
+		note("down", simhost.Down())
+	}
+	if rapid.Bool().Draw(t, "plain") {
+		note("plain representors", simhost.RepresentorsWithoutOffload())
+	}
+	if rapid.IntRange(0, 15).Draw(t, "partial") == 15 {
+		note("enabled at most 2", simhost.EnabledAtMost(2))
+	}
+	if rapid.IntRange(0, 15).Draw(t, "mmio") == 15 {
+		note("without MMIO", simhost.WithoutMMIO())
+	}
+	if rapid.IntRange(0, 15).Draw(t, "eswitch") == 15 {
+		note("without eswitch", simhost.WithoutEswitch())
+	}
+	switch name {
+	case "cx5":
+		s.nics = append(s.nics, func() simhost.NIC { return simhost.ConnectX5(opts...) })
+		s.ports = append(s.ports, port{"0000:5f:00.0", "ens41f0np0", true, total}, port{"0000:5f:00.1", "ens41f1np1", true, total})
+	case "cx6dx":
+		s.nics = append(s.nics, func() simhost.NIC { return simhost.ConnectX6Dx(opts...) })
+		s.ports = append(s.ports, port{"0000:3b:00.0", "enp59s0f0np0", true, total}, port{"0000:3b:00.1", "enp59s0f1np1", true, total})
+	default:
+		s.nics = append(s.nics, func() simhost.NIC { return simhost.Igb82576(opts...) })
+		s.ports = append(s.ports, port{"0000:01:00.0", "enp1s0f0", false, total}, port{"0000:01:00.1", "enp1s0f1", false, total})
+	}
+}
+
+// scenarios draws a machine with a past, and up to most specs. Whether the
+// kubelet answers may be drawn too.
+func scenarios(most int, kubelet bool) *rapid.Generator[*scenario] {
+	return rapid.Custom(func(t *rapid.T) *scenario {
+		s := machines(t)
+		for _, p := range s.ports {
+			s.before = append(s.before, past(t, p)...)
+		}
+		if !kubelet && rapid.IntRange(0, 11).Draw(t, "podsUnknown") == 11 {
+			s.before = append(s.before, action{"pods unavailable", func(k *simhost.Kernel) error {
+				k.PodsUnavailable(errors.New("the kubelet does not answer"))
+				return nil
+			}})
+		}
+		for range rapid.IntRange(1, most).Draw(t, "specs") {
+			s.specs = append(s.specs, specOf(t, s.ports))
+		}
+		return s
+	})
+}
+
+// past draws what somebody did to a PF before.
+func past(t *rapid.T, p port) []action {
+	var out []action
+	// add adds an action once in odds+1 cases; shrinking leaves it out.
+	add := func(odds int, text string, do func(*simhost.Kernel) error) {
+		if rapid.IntRange(0, odds).Draw(t, text) == odds {
+			out = append(out, action{p.address + " " + text, do})
+		}
+	}
+	vfs := rapid.IntRange(0, p.total).Draw(t, "numvfs before")
+	add(3, "autoprobe 0", set(p.address, "sriov_drivers_autoprobe", "0"))
+	add(0, fmt.Sprintf("numvfs %d", vfs), set(p.address, "sriov_numvfs", strconv.Itoa(vfs)))
+	if p.mlx5 {
+		// The kernel refuses while VFs are bound.
+		add(1, "mode switchdev", func(k *simhost.Kernel) error {
+			return k.Admin().Devlink.SetEswitchMode(context.Background(), host.PCIHandle(p.address), "switchdev")
+		})
+		add(2, "offload on", func(k *simhost.Kernel) error {
+			return k.Admin().Ethtool.SetFeature(context.Background(), p.netdev, host.FeatureHWTCOffload, true)
+		})
+	}
+	add(1, "autoprobe 1", set(p.address, "sriov_drivers_autoprobe", "1"))
+	add(2, "mtu 3000", onLink(p.netdev, func(l host.Links, index int) error { return l.SetMTU(context.Background(), index, 3000) }))
+	add(2, "up", onLink(p.netdev, func(l host.Links, index int) error { return l.SetUp(context.Background(), index, true) }))
+	add(11, "node network", func(k *simhost.Kernel) error { k.SetNodeNetwork(p.netdev, "carries the default route"); return nil })
+	add(11, "bond", func(k *simhost.Kernel) error {
+		bond := "b" + p.netdev[len(p.netdev)-3:]
+		down := onLink(p.netdev, func(l host.Links, index int) error { return l.SetUp(context.Background(), index, false) })
+		return errors.Join(down(k), k.AddBond(bond, simhost.BondOptions{Mode: "active-backup"}), k.Enslave(bond, p.netdev))
+	})
+	for i := range vfs {
+		onVF := func(odds int, text string, do func(*simhost.Kernel, string) error) {
+			add(odds, fmt.Sprintf("vf %d %s", i, text), func(k *simhost.Kernel) error {
+				target, err := k.Admin().FS.ReadLink(context.Background(), fmt.Sprintf("sys/bus/pci/devices/%s/virtfn%d", p.address, i))
+				if err != nil {
+					return err
+				}
+				return do(k, path.Base(target))
+			})
+		}
+		onVF(4, "unbind", func(k *simhost.Kernel, vf string) error { return set(vf, "driver/unbind", vf)(k) })
+		onVF(4, "override vfio-pci", func(k *simhost.Kernel, vf string) error { return set(vf, "driver_override", "vfio-pci")(k) })
+		onVF(2, "probe", func(k *simhost.Kernel, vf string) error {
+			return k.Admin().FS.WriteFile(context.Background(), "sys/bus/pci/drivers_probe", []byte(vf))
+		})
+		onVF(6, "pod", func(k *simhost.Kernel, vf string) error { return k.AssignVF(vf, fmt.Sprintf("ns/%s-%d", p.netdev, i)) })
+	}
+	return out
+}
+
+func set(address, attribute, value string) func(*simhost.Kernel) error {
+	return func(k *simhost.Kernel) error {
+		return k.Admin().FS.WriteFile(context.Background(), "sys/bus/pci/devices/"+address+"/"+attribute, []byte(value))
+	}
+}
+
+func onLink(name string, do func(host.Links, int) error) func(*simhost.Kernel) error {
+	return func(k *simhost.Kernel) error {
+		links := k.Admin().Links
+		list, err := links.List(context.Background())
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(list, func(l host.Link) bool { return l.Name == name })
+		if i < 0 {
+			return errors.New("no such link")
+		}
+		return do(links, list[i].Index)
+	}
+}
+
+// specOf draws a spec for some of the ports.
+func specOf(t *rapid.T, ports []port) sriovv1.SriovNetworkNodeStateSpec {
+	spec := sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "test"}
+	for _, p := range ports {
+		if rapid.IntRange(0, 3).Draw(t, "in spec") > 0 {
+			spec.Interfaces = append(spec.Interfaces, ifaceOf(t, p))
+		}
+	}
+	return spec
+}
+
+func ifaceOf(t *rapid.T, p port) sriovv1.Interface {
+	i := sriovv1.Interface{
+		PCIAddress:        p.address,
+		NumVfs:            rapid.IntRange(0, p.total).Draw(t, "numVfs"),
+		MTU:               rapid.SampledFrom([]int{0, 0, 1500, 4000}).Draw(t, "mtu"),
+		ExternallyManaged: rapid.IntRange(0, 7).Draw(t, "external") == 7,
+	}
+	if rapid.IntRange(0, 15).Draw(t, "too many") == 15 {
+		i.NumVfs = p.total + 1
+	}
+	i.EswitchMode = rapid.SampledFrom([]string{"", "legacy", "switchdev", "switchdev"}).Draw(t, "mode")
+	if !p.mlx5 && rapid.IntRange(0, 7).Draw(t, "legacy only") > 0 {
+		i.EswitchMode = ""
+	}
+	for first := 0; first < i.NumVfs; {
+		last := rapid.IntRange(first, i.NumVfs-1).Draw(t, "last")
+		g := sriovv1.VfGroup{
+			DeviceType: rapid.SampledFrom([]string{"netdevice", "netdevice", "vfio-pci", ""}).Draw(t, "type"),
+			MTU:        rapid.SampledFrom([]int{0, 1500, 2000, 9000}).Draw(t, "group mtu"),
+			VfRange:    sriovv1.VFRange{First: first, Last: last},
+		}
+		if rapid.IntRange(0, 4).Draw(t, "gap") > 0 {
+			i.VfGroups = append(i.VfGroups, g)
+		}
+		first = last + 1
+	}
+	return i
+}

@@ -1,0 +1,330 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/sriov-offload/sriov-offload-operator/daemon/failure"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
+)
+
+// Deadlines of steps. Drivers block in sriov_numvfs and in the mode change for
+// as long as they need for all VFs.
+const (
+	numVFsDeadline  = 2 * time.Minute
+	eswitchDeadline = 2 * time.Minute
+	awaitDeadline   = time.Minute
+	bindDeadline    = 30 * time.Second
+	linkDeadline    = 20 * time.Second
+	// netdevWait is how long a VF's netdev may take before the VF is bound once more.
+	netdevWait = 10 * time.Second
+)
+
+// executor carries out the steps of one stage.
+type executor struct {
+	*runner
+	mu sync.Mutex
+	// dumped are the links at the beginning of a stage that sets up VFs, so that
+	// one dump serves them all. It is for finding links, not for their state.
+	dumped []host.Link
+}
+
+// prepare looks up what the steps of a stage have in common.
+func (e *executor) prepare(ctx context.Context, stage plan.Stage) error {
+	for _, step := range stage {
+		switch step.(type) {
+		case plan.SetVFMTU, plan.SetVFAdminMAC:
+			return e.redump(ctx)
+		}
+	}
+	return nil
+}
+
+func (e *executor) redump(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, linkDeadline)
+	defer cancel()
+	dump, err := e.dump(ctx)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.dumped = dump
+	return nil
+}
+
+// step carries out one step within its deadline.
+func (e *executor) step(ctx context.Context, step plan.Step) error {
+	ctx, cancel := context.WithTimeout(ctx, deadline(step))
+	defer cancel()
+	err := e.effect(ctx, step)
+	// The write itself may have been cut off by the deadline.
+	var f *fault
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &f) {
+		return &fault{kind: failure.FaultTimeout, text: "the step's deadline passed", err: err}
+	}
+	return err
+}
+
+func deadline(step plan.Step) time.Duration {
+	switch step.(type) {
+	case plan.CreateVFs, plan.RemoveVFs:
+		return numVFsDeadline
+	case plan.SetEswitchMode:
+		return eswitchDeadline
+	case plan.AwaitRepresentors, plan.SetRepresentorHWTCOffload:
+		return awaitDeadline
+	case plan.BindVF, plan.UnbindVF:
+		return bindDeadline
+	}
+	return linkDeadline
+}
+
+func (e *executor) effect(ctx context.Context, step plan.Step) error {
+	switch s := step.(type) {
+	case plan.RemoveVFs:
+		return e.removeVFs(ctx, s)
+	case plan.CreateVFs:
+		return e.createVFs(ctx, s)
+	case plan.SetAutoprobe:
+		return e.setAutoprobe(ctx, s)
+	case plan.SetLinkUp:
+		return e.setLinkUp(ctx, s)
+	case plan.SetMTU:
+		return e.setMTU(ctx, s)
+	case plan.SetEswitchMode:
+		return e.setEswitchMode(ctx, s)
+	case plan.AwaitRepresentors:
+		return e.awaitRepresentors(ctx, s)
+	case plan.SetHWTCOffload:
+		return e.setOffload(ctx, s)
+	case plan.SetRepresentorHWTCOffload:
+		return e.setRepresentorOffload(ctx, s)
+	case plan.BindVF:
+		return e.bindVF(ctx, s)
+	case plan.UnbindVF:
+		return e.unbindVF(ctx, s)
+	case plan.ClearVFOverride:
+		return e.clearOverride(ctx, s)
+	case plan.SetVFMTU:
+		return e.setVFMTU(ctx, s)
+	case plan.SetVFAdminMAC:
+		return e.setVFAdminMAC(ctx, s)
+	}
+	return fmt.Errorf("step %s is not known", step.Kind())
+}
+
+// numVFs is the attribute that makes and removes VFs.
+const numVFs = "sriov_numvfs"
+
+func (e *executor) removeVFs(ctx context.Context, s plan.RemoveVFs) error {
+	n, err := e.readInt(ctx, s.PF, numVFs)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		if err := e.write(ctx, s.PF, numVFs, "0"); err != nil {
+			return err
+		}
+	}
+	return e.await(ctx, "the VFs to leave the bus", func(ctx context.Context) (bool, error) {
+		left, err := e.countVFs(ctx, s.PF)
+		return left == 0, err
+	})
+}
+
+// createVFs writes the number of VFs. The kernel accepts it even if the driver
+// enables fewer ("%d VFs requested; only %d enabled", drivers/pci/iov.c), so the
+// number is read back; and the VFs appear on the bus afterwards.
+func (e *executor) createVFs(ctx context.Context, s plan.CreateVFs) error {
+	n, err := e.readInt(ctx, s.PF, numVFs)
+	if err != nil {
+		return err
+	}
+	if n != s.Count {
+		if err := e.write(ctx, s.PF, numVFs, strconv.Itoa(s.Count)); err != nil {
+			return err
+		}
+	}
+	if n, err = e.readInt(ctx, s.PF, numVFs); err != nil {
+		return err
+	}
+	if n < s.Count {
+		return faultf(failure.FaultPartial, "%d VFs requested; only %d enabled", s.Count, n)
+	}
+	return e.await(ctx, fmt.Sprintf("%d VFs on the bus", s.Count), func(ctx context.Context) (bool, error) {
+		found, err := e.countVFs(ctx, s.PF)
+		return found >= s.Count, err
+	})
+}
+
+func (e *executor) setAutoprobe(ctx context.Context, s plan.SetAutoprobe) error {
+	const attribute = "sriov_drivers_autoprobe"
+	want := 0
+	if s.On {
+		want = 1
+	}
+	if now, err := e.readInt(ctx, s.PF, attribute); err != nil || now == want {
+		return err
+	}
+	return e.write(ctx, s.PF, attribute, strconv.Itoa(want))
+}
+
+func (e *executor) setLinkUp(ctx context.Context, s plan.SetLinkUp) error {
+	return e.onUplink(ctx, s.PF, func(ctx context.Context, l host.Link) error {
+		if l.Up {
+			return nil
+		}
+		return e.host.Links.SetUp(ctx, l.Index, true)
+	})
+}
+
+func (e *executor) setMTU(ctx context.Context, s plan.SetMTU) error {
+	return e.onUplink(ctx, s.PF, func(ctx context.Context, l host.Link) error {
+		if l.MTU == s.MTU {
+			return nil
+		}
+		return e.host.Links.SetMTU(ctx, l.Index, s.MTU)
+	})
+}
+
+func (e *executor) setOffload(ctx context.Context, s plan.SetHWTCOffload) error {
+	return e.onUplink(ctx, s.PF, func(ctx context.Context, l host.Link) error {
+		return e.feature(ctx, l.Name, s.On)
+	})
+}
+
+// tries of something that fails when a link is renamed or made anew between
+// finding and using it.
+const tries = 3
+
+// onUplink does something with the PF's link.
+func (e *executor) onUplink(ctx context.Context, pf string, do func(context.Context, host.Link) error) error {
+	return retryGone(func() error {
+		l, err := e.uplinkOf(ctx, pf)
+		if err != nil {
+			return err
+		}
+		return do(ctx, l)
+	})
+}
+
+func retryGone(do func() error) error {
+	var err error
+	for range tries {
+		if err = do(); !errors.Is(err, syscall.ENODEV) {
+			return err
+		}
+	}
+	return err
+}
+
+// feature turns hw-tc-offload of a netdev on or off.
+func (e *executor) feature(ctx context.Context, netdev string, on bool) error {
+	f, err := e.host.Ethtool.Feature(ctx, netdev, host.FeatureHWTCOffload)
+	if err != nil {
+		return fmt.Errorf("reading hw-tc-offload: %w", err)
+	}
+	switch {
+	case f.On == on:
+		return nil
+	case f.Fixed:
+		return faultf(failure.FaultFixed, "hw-tc-offload of %s is fixed", netdev)
+	}
+	if err := e.host.Ethtool.SetFeature(ctx, netdev, host.FeatureHWTCOffload, on); err != nil {
+		return fmt.Errorf("setting hw-tc-offload: %w", err)
+	}
+	return nil
+}
+
+// setRepresentorOffload turns the feature on for representors. One that has no
+// such feature, or a fixed one, stays as it is.
+func (e *executor) setRepresentorOffload(ctx context.Context, s plan.SetRepresentorHWTCOffload) error {
+	return retryGone(func() error {
+		byVF, err := e.awaitVFs(ctx, s.PF, s.VFs)
+		if err != nil {
+			return err
+		}
+		for _, vf := range s.VFs {
+			err := e.feature(ctx, byVF[vf].Name, true)
+			var f *fault
+			if err != nil && !errors.As(err, &f) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (e *executor) awaitRepresentors(ctx context.Context, s plan.AwaitRepresentors) error {
+	vfs := make([]int, s.Count)
+	for i := range vfs {
+		vfs[i] = i
+	}
+	_, err := e.awaitVFs(ctx, s.PF, vfs)
+	return err
+}
+
+// awaitVFs waits for the switch ID of the uplink and for representors.
+func (e *executor) awaitVFs(ctx context.Context, pf string, vfs []int) (map[int]host.Link, error) {
+	var found map[int]host.Link
+	missing := 0
+	err := e.await(ctx, "the uplink's switch ID and VF representors", func(ctx context.Context) (bool, error) {
+		byVF, switchID, err := e.representors(ctx, pf)
+		if err != nil {
+			return false, err
+		}
+		found, missing = byVF, 0
+		for _, vf := range vfs {
+			if _, ok := byVF[vf]; !ok {
+				missing++
+			}
+		}
+		return switchID != "" && missing == 0, nil
+	})
+	if err != nil && missing > 0 {
+		return nil, fmt.Errorf("%d of %d representors are missing: %w", missing, len(vfs), err)
+	}
+	return found, err
+}
+
+// Retries of a mode change that the driver is too busy for.
+const (
+	busyTries = 5
+	busyPause = 500 * time.Millisecond
+)
+
+func (e *executor) setEswitchMode(ctx context.Context, s plan.SetEswitchMode) error {
+	handle := host.PCIHandle(s.PF)
+	now, err := e.host.Devlink.Eswitch(ctx, handle)
+	if err != nil {
+		return fmt.Errorf("reading the eswitch mode: %w", err)
+	}
+	if now.Mode == s.Mode {
+		return nil
+	}
+	pauseFor := busyPause
+	for try := 1; ; try++ {
+		err = e.host.Devlink.SetEswitchMode(ctx, handle, s.Mode)
+		if !errors.Is(err, syscall.EBUSY) || try == busyTries {
+			break
+		}
+		if err := pause(ctx, nil, pauseFor); err != nil {
+			return err
+		}
+		pauseFor *= 2
+	}
+	if err != nil {
+		return fmt.Errorf("setting the eswitch mode: %w", err)
+	}
+	return e.await(ctx, "eswitch mode "+s.Mode, func(ctx context.Context) (bool, error) {
+		now, err := e.host.Devlink.Eswitch(ctx, handle)
+		return now.Mode == s.Mode, err
+	})
+}

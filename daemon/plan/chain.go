@@ -1,0 +1,261 @@
+package plan
+
+import (
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+)
+
+// chainBuilder writes down the stages of one PF and follows what they make of
+// it, so that a step which changes nothing is not written down.
+type chainBuilder struct {
+	*subject
+	stages []Stage
+
+	// What is true of the PF after the stages so far. hwtc and autoprobe are nil
+	// while not known.
+	up           bool
+	hwtcNow      *bool
+	autoprobeNow *bool
+	// fresh: the VFs and representors observed are gone, others took their place.
+	fresh bool
+}
+
+// stages returns the work on the PF, none if there is none.
+func (s *subject) stages() []Stage {
+	// A PF without a netdev is blocked.
+	n := s.pf.Netdev
+	b := &chainBuilder{subject: s, autoprobeNow: s.pf.Autoprobe, up: n.Up}
+	if n.HWTCOffload != nil {
+		b.hwtcNow = ptr(n.HWTCOffload.On)
+	}
+	if s.rebuilds() {
+		b.rebuild()
+	}
+	b.settleLinks()
+	b.settleVFs()
+	b.setAutoprobe(s.autoprobe)
+	return b.stages
+}
+
+// add appends a stage, unless it is empty.
+func (b *chainBuilder) add(steps ...Step) {
+	if len(steps) > 0 {
+		b.stages = append(b.stages, steps)
+	}
+}
+
+// rebuild takes the VFs away and makes them anew, in the order of the driver:
+// domain rules are at driver.Default.
+func (b *chainBuilder) rebuild() {
+	pf := b.desired.pf
+	if modeOf(b.pf) != sriovv1.EswitchModeLegacy {
+		b.add(b.unbindAll()...)
+		b.setMode(sriovv1.EswitchModeLegacy)
+	}
+	if n := *b.pf.NumVFs; n > 0 {
+		b.add(RemoveVFs{PF: pf, Count: n})
+	}
+	b.fresh = true
+	if b.numVFs > 0 {
+		b.setAutoprobe(ptr(!b.strategy.CreateUnbound))
+		b.setUp()
+	}
+	if b.switchdev() {
+		b.setOffload(ptr(true))
+	}
+	if b.numVFs > 0 {
+		b.add(CreateVFs{PF: pf, Count: b.numVFs})
+	}
+	if b.switchdev() {
+		b.setMode(b.mode)
+		b.add(AwaitRepresentors{PF: pf, Count: b.numVFs})
+	}
+}
+
+func (b *chainBuilder) unbindAll() []Step {
+	var steps []Step
+	for i := range b.pf.VFs {
+		if b.pf.VFs[i].Driver != "" {
+			steps = append(steps, UnbindVF{PF: b.desired.pf, VF: b.pf.VFs[i].Index})
+		}
+	}
+	return steps
+}
+
+// setMode sets the eswitch mode. The netdev comes out of it down, and its
+// features may be the driver's defaults again.
+func (b *chainBuilder) setMode(mode string) {
+	b.add(SetEswitchMode{PF: b.desired.pf, Mode: mode})
+	b.up, b.hwtcNow = false, nil
+}
+
+func (b *chainBuilder) setAutoprobe(want *bool) {
+	// Without the attribute the kernel always binds.
+	if want == nil || b.pf.Autoprobe == nil || b.autoprobeNow != nil && *b.autoprobeNow == *want {
+		return
+	}
+	b.add(SetAutoprobe{PF: b.desired.pf, On: *want})
+	b.autoprobeNow = ptr(*want)
+}
+
+func (b *chainBuilder) setUp() {
+	if !b.up {
+		b.add(SetLinkUp{PF: b.desired.pf})
+		b.up = true
+	}
+}
+
+func (b *chainBuilder) setOffload(want *bool) {
+	if want != nil && (b.hwtcNow == nil || *b.hwtcNow != *want) {
+		b.add(SetHWTCOffload{PF: b.desired.pf, On: *want})
+		b.hwtcNow = ptr(*want)
+	}
+}
+
+// settleLinks brings the PF's own link and the representors to what is wanted.
+func (b *chainBuilder) settleLinks() {
+	if b.desired.up {
+		b.setUp()
+	}
+	pf := b.desired.pf
+	missing, off := b.representors()
+	if missing {
+		b.add(AwaitRepresentors{PF: pf, Count: b.numVFs})
+	}
+	if b.pf.Netdev.HWTCOffload != nil {
+		b.setOffload(b.hwtc)
+	}
+	if len(off) > 0 {
+		b.add(SetRepresentorHWTCOffload{PF: pf, VFs: off})
+	}
+	if !b.mtuReached(b.pf.Netdev.MTU) && !b.memberKeepsMTU() {
+		b.add(SetMTU{PF: pf, MTU: b.mtu})
+	}
+}
+
+// memberKeepsMTU: the MTU of a bond's or bridge's member is that of its master.
+func (b *chainBuilder) memberKeepsMTU() bool {
+	return b.mtuExact && b.pf.Netdev.Master != ""
+}
+
+// representors tells whether some are missing, and which ones do not, or may
+// not, offload.
+func (b *chainBuilder) representors() (missing bool, off []int) {
+	if !b.structure || !b.switchdev() || b.hwtc == nil || !*b.hwtc {
+		return false, nil
+	}
+	on := map[int]bool{}
+	found := 0
+	if !b.fresh {
+		for i := range b.pf.Representors {
+			r := &b.pf.Representors[i]
+			if r.VF < b.numVFs {
+				found++
+			}
+			f := r.Netdev.HWTCOffload
+			// One without the feature, or with a fixed one, stays as it is.
+			on[r.VF] = f == nil || f.On || f.Fixed
+		}
+	}
+	for i := range b.numVFs {
+		if !on[i] {
+			off = append(off, i)
+		}
+	}
+	return !b.fresh && found < b.numVFs, off
+}
+
+// settleVFs brings each VF to what is wanted. VFs that go to user space come
+// last: that is where a missing IOMMU group shows, and it must not keep the
+// others from being bound.
+func (b *chainBuilder) settleVFs() {
+	var kernel, settings, user []Step
+	probed := false
+	for i, w := range b.vfs {
+		vf := b.pf.VF(i)
+		if b.fresh {
+			vf = nil
+		}
+		if vf == nil && !b.fresh || w.binding == leave {
+			continue
+		}
+		bind := b.bind(i, w)
+		switch {
+		case bind == nil:
+		case w.binding == kernelDriver || w.binding == kernelIfUnbound:
+			kernel = append(kernel, bind)
+			probed = true
+		default:
+			user = append(user, bind)
+		}
+		if vf != nil && bind == nil && staleOverride(vf.Driver, vf.DriverOverride, w) {
+			kernel = append(kernel, ClearVFOverride{PF: b.desired.pf, VF: i})
+		}
+		settings = append(settings, b.settings(i, w, bind != nil)...)
+	}
+	if probed {
+		// The kernel refuses to bind a VF without override while autoprobe is off.
+		b.setAutoprobe(ptr(true))
+	}
+	b.add(kernel...)
+	b.add(settings...)
+	b.add(user...)
+}
+
+// staleOverride: the VF is on its kernel driver, but would go elsewhere at the
+// next bind.
+func staleOverride(driver, override string, w vfWant) bool {
+	return w.binding == kernelDriver && override != "" && override != driver
+}
+
+// bind returns the step that gives a VF the wanted driver, nil if it has it.
+func (b *chainBuilder) bind(index int, w vfWant) Step {
+	pf := b.desired.pf
+	vf := b.pf.VF(index)
+	if b.fresh {
+		vf = nil
+	}
+	if vf != nil && b.bound(vf, w) {
+		return nil
+	}
+	switch w.binding {
+	case unbound:
+		return UnbindVF{PF: pf, VF: index}
+	case kernelIfUnbound:
+		return BindVF{PF: pf, VF: index, Driver: b.strategy.VFDriver, KernelDefault: true}
+	case kernelDriver:
+		return BindVF{PF: pf, VF: index, Driver: w.driver, KernelDefault: true}
+	}
+	return BindVF{PF: pf, VF: index, Driver: w.driver}
+}
+
+// settings returns the steps that set a VF's MTU and MAC. A VF that somebody
+// uses, or whose netdev is not here, keeps its own: its netdev belongs to the
+// pod, and it comes back with an event.
+func (b *chainBuilder) settings(index int, w vfWant, binds bool) []Step {
+	if w.binding != kernelDriver {
+		return nil
+	}
+	pf := b.desired.pf
+	ethernet := b.pf.Netdev.LinkType == sriovv1.LinkTypeEthernet
+	vf := b.pf.VF(index)
+	var steps []Step
+	if b.fresh || binds {
+		if w.adminMAC && ethernet && (b.fresh || vf.AdminMAC == "") {
+			steps = append(steps, SetVFAdminMAC{PF: pf, VF: index})
+		}
+		if w.mtu > 0 {
+			steps = append(steps, SetVFMTU{PF: pf, VF: index, MTU: w.mtu})
+		}
+		return steps
+	}
+	if inUse(vf) || vf.Netdev == nil {
+		return nil
+	}
+	if w.adminMAC && ethernet && vf.AdminMAC == "" {
+		steps = append(steps, SetVFAdminMAC{PF: pf, VF: index})
+	}
+	if w.mtu > 0 && vf.Netdev.MTU != w.mtu {
+		steps = append(steps, SetVFMTU{PF: pf, VF: index, MTU: w.mtu})
+	}
+	return steps
+}

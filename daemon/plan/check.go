@@ -1,0 +1,372 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+)
+
+// subject is one PF of the plan: what is wanted, what is there, how its driver
+// wants to be treated.
+type subject struct {
+	desired
+	pf       *inventory.PF
+	strategy driver.Strategy
+}
+
+// check returns the blockers that stop all work on the PF. Facts come first:
+// with one of them missing, the rest would be guesses.
+func (s *subject) check() []Blocker {
+	for _, check := range []func() []Blocker{s.checkFacts, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkInterruption} {
+		if blockers := check(); len(blockers) > 0 {
+			return blockers
+		}
+	}
+	return nil
+}
+
+func (s *subject) blocks(code, format string, args ...any) []Blocker {
+	return []Blocker{blocker(s.desired.pf, code, format, args...)}
+}
+
+// checkFacts blocks on facts of the PF that exist and could not be read. Facts of
+// one VF block that VF alone (see skipUnreadableVFs), unless all VFs are made anew.
+func (s *subject) checkFacts() []Blocker {
+	var blockers []Blocker
+	known := map[string]bool{}
+	for _, u := range s.pf.Unreadable {
+		_, ofVF := vfOf(u.Fact)
+		if !s.needs(u.Fact) || known[u.Fact] || ofVF && !s.rebuilds() {
+			continue
+		}
+		known[u.Fact] = true
+		blockers = append(blockers, blocker(s.desired.pf, CodeFactUnreadable, "%s could not be read: %s", u.Fact, u.Reason))
+	}
+	if len(blockers) > 0 {
+		return blockers
+	}
+	switch {
+	case s.pf.NumVFs == nil:
+		return s.blocks(CodeFactUnreadable, "%s is missing", inventory.FactNumVFs)
+	case !s.pf.Eswitch.Known:
+		return s.blocks(CodeFactUnreadable, "%s is not known", inventory.FactEswitch)
+	}
+	return nil
+}
+
+// needs tells whether a decision on the PF depends on a fact.
+func (s *subject) needs(fact string) bool {
+	kind, _, _ := strings.Cut(fact, " of ")
+	switch kind {
+	case inventory.FactNUMANode, inventory.FactFirmware, inventory.FactSpeed,
+		inventory.FactClass, inventory.FactVendor, inventory.FactDeviceID:
+		return false
+	case inventory.FactSteeringMode:
+		return s.spec != nil && s.spec.FlowSteeringMode != ""
+	case inventory.FactHWTCOffload, inventory.FactPorts:
+		return s.hwtc != nil || s.structure && s.switchdev()
+	case inventory.FactIOMMUGroup:
+		return s.anyVF(func(w vfWant) bool { return w.binding == vfio })
+	case inventory.FactAdmin:
+		return s.anyVF(func(w vfWant) bool { return w.adminMAC })
+	case inventory.FactAutoprobe, inventory.FactNodeNetwork, inventory.FactTotalVFs:
+		return !s.external
+	}
+	return true
+}
+
+func (s *subject) anyVF(is func(vfWant) bool) bool {
+	for _, w := range s.vfs {
+		if is(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// vfOf returns the VF index in "driver of VF 3".
+func vfOf(fact string) (int, bool) {
+	_, part, ok := strings.Cut(fact, " of ")
+	if !ok {
+		return 0, false
+	}
+	number, ok := strings.CutPrefix(part, "VF ")
+	if !ok {
+		return 0, false
+	}
+	index, err := strconv.Atoi(number)
+	return index, err == nil
+}
+
+// skipUnreadableVFs leaves VFs alone of which a fact is not known.
+func (s *subject) skipUnreadableVFs() []Blocker {
+	var blockers []Blocker
+	for _, u := range s.pf.Unreadable {
+		index, ofVF := vfOf(u.Fact)
+		if !ofVF || !s.needs(u.Fact) || index >= len(s.vfs) {
+			continue
+		}
+		s.vfs[index] = vfWant{}
+		blockers = append(blockers, blocker(s.desired.pf, CodeFactUnreadable, "%s could not be read: %s", u.Fact, u.Reason))
+	}
+	return blockers
+}
+
+func (s *subject) checkDevice() []Blocker {
+	switch {
+	case s.pf.Driver == "":
+		return s.blocks(CodeNoDriver, "the PF is bound to no driver")
+	case userspace(s.pf.Driver):
+		return s.blocks(CodeNoDriver, "the PF is bound to %s, which is no network driver", s.pf.Driver)
+	case s.pf.Netdev == nil:
+		return s.blocks(CodeNoNetdev, "driver %s is bound, but the PF has no netdev in the host's network namespace", s.pf.Driver)
+	case s.linkType != "" && s.pf.Netdev.LinkType != s.linkType:
+		return s.blocks(CodeLinkTypeMismatch, "link type %s is wanted, the port's is %s", s.linkType, s.pf.Netdev.LinkType)
+	}
+	return nil
+}
+
+// checkFeatures blocks on what has to be done before VFs exist and is not done by
+// this version.
+func (s *subject) checkFeatures() []Blocker {
+	if s.spec == nil {
+		return nil
+	}
+	var blockers []Blocker
+	if want := s.spec.FlowSteeringMode; want != "" && want != s.pf.SteeringMode {
+		found := "the device has none"
+		if s.pf.SteeringMode != "" {
+			found = s.pf.SteeringMode + " is in force"
+		}
+		blockers = append(blockers, blocker(s.desired.pf, CodeSteeringUnsupported, "flow steering mode %s is wanted, %s", want, found))
+	}
+	if s.spec.FirmwareApp != "" {
+		blockers = append(blockers, blocker(s.desired.pf, CodeFirmwareUnsupported, "application firmware %s is wanted", s.spec.FirmwareApp))
+	}
+	return blockers
+}
+
+func (s *subject) checkExternal() []Blocker {
+	if !s.external {
+		return nil
+	}
+	needed := s.numVFs
+	for i, w := range s.vfs {
+		if w.binding != leave {
+			needed = max(needed, i+1)
+		}
+	}
+	if found := *s.pf.NumVFs; found < needed {
+		return s.blocks(CodeExternalVFs, "%d VFs are wanted, %d exist", needed, found)
+	}
+	if s.mode != "" && s.mode != modeOf(s.pf) {
+		return s.blocks(CodeExternalMode, "eswitch mode %s is wanted, %s is in force", s.mode, modeOf(s.pf))
+	}
+	return nil
+}
+
+func (s *subject) checkCapacity() []Blocker {
+	if s.external || s.numVFs == 0 {
+		return nil
+	}
+	total := valueOr(s.pf.TotalVFs, 0)
+	switch {
+	case total == 0:
+		return s.blocks(CodeSRIOVDisabled, "sriov_totalvfs is 0")
+	case s.numVFs > total:
+		return s.blocks(CodeTooManyVFs, "%d VFs are wanted, sriov_totalvfs is %d", s.numVFs, total)
+	case s.rebuilds() && s.strategy.CreateUnbound && s.pf.Autoprobe == nil:
+		return s.blocks(CodeAutoprobeMissing, "there is no sriov_drivers_autoprobe")
+	}
+	return nil
+}
+
+func (s *subject) checkMode() []Blocker {
+	if !s.structure {
+		return nil
+	}
+	observed := modeOf(s.pf)
+	switch {
+	case s.mode != observed && !s.strategy.Switchdev:
+		return s.blocks(CodeSwitchdevUnsupported, "eswitch mode %s is wanted, %s is in force, and driver %s is not known to switch", s.mode, observed, s.pf.Driver)
+	case s.mode != observed && !s.pf.Eswitch.Supported:
+		return s.blocks(CodeEswitchUnsupported, "eswitch mode %s is wanted, and the device has no eswitch to set", s.mode)
+	}
+	f := s.pf.Netdev.HWTCOffload
+	if s.switchdev() && (f == nil || f.Fixed && !f.On) {
+		return s.blocks(CodeOffloadUnsupported, "netdev %s cannot turn hw-tc-offload on", s.pf.Netdev.Name)
+	}
+	return nil
+}
+
+// checkInterruption keeps changes of VFs and mode away from a PF whose link
+// somebody needs: they reset the PF on some drivers, and its netdev goes down
+// on others.
+func (s *subject) checkInterruption() []Blocker {
+	if !s.rebuilds() {
+		return nil
+	}
+	change := s.change()
+	n := s.pf.Netdev
+	switch {
+	case s.pf.NodeNetwork != "":
+		return s.blocks(CodeNodeNetwork, "%s is wanted, but the PF %s", change, s.pf.NodeNetwork)
+	case n.Master != "":
+		return s.blocks(CodePFHasMaster, "%s is wanted, but the PF's netdev %s is a member of %s", change, n.Name, strings.TrimSpace(n.MasterKind+" "+n.Master))
+	}
+	return nil
+}
+
+// change says in words why the VFs are made anew.
+func (s *subject) change() string {
+	switch {
+	case s.mode != modeOf(s.pf):
+		return fmt.Sprintf("a change of the eswitch mode from %s to %s", modeOf(s.pf), s.mode)
+	case s.numVFs != *s.pf.NumVFs:
+		return fmt.Sprintf("a change from %d to %s", *s.pf.NumVFs, countVFs(s.numVFs))
+	default:
+		return "making lost VFs anew"
+	}
+}
+
+// rebuilds tells whether all VFs are removed and made anew: their number or the
+// mode differs, or one of them has left the bus.
+func (s *subject) rebuilds() bool {
+	if !s.structure || s.pf.NumVFs == nil || !s.pf.Eswitch.Known {
+		return false
+	}
+	return *s.pf.NumVFs != s.numVFs || modeOf(s.pf) != s.mode || s.lostVF()
+}
+
+func (s *subject) lostVF() bool {
+	known := map[int]bool{}
+	for i := range s.pf.VFs {
+		known[s.pf.VFs[i].Index] = true
+	}
+	for _, u := range s.pf.Unreadable {
+		if index, ok := vfOf(u.Fact); ok {
+			known[index] = true
+		}
+	}
+	return len(known) < *s.pf.NumVFs
+}
+
+// groupBlockers finds VFs that cannot become what is wanted and leaves them alone.
+func (s *subject) groupBlockers() []Blocker {
+	var without, narrow, unprobed, needed []int
+	for i := range s.vfs {
+		w := &s.vfs[i]
+		vf := s.pf.VF(i)
+		switch {
+		case s.mayCarryNode(vf) && (!s.bound(vf, *w) || w.mtu > 0 && w.mtu != vf.Netdev.MTU):
+			needed = append(needed, i)
+			*w = vfWant{}
+		case w.binding == vfio && vf != nil && vf.IOMMUGroup == nil:
+			without = append(without, i)
+			*w = vfWant{}
+		case s.external && w.mtu > s.pf.Netdev.MTU:
+			narrow = append(narrow, i)
+			w.mtu = 0
+		}
+		if s.external && w.binding == kernelDriver && vf != nil && !s.bound(vf, *w) && s.pf.Autoprobe != nil && !*s.pf.Autoprobe {
+			unprobed = append(unprobed, i)
+			*w = vfWant{}
+		}
+	}
+	var out []Blocker
+	if len(needed) > 0 {
+		out = append(out, blocker(s.desired.pf, CodeNodeNetwork, "another driver or MTU is wanted for %s, but the PF %s", vfsText(needed), s.pf.NodeNetwork))
+	}
+	if len(without) > 0 {
+		out = append(out, blocker(s.desired.pf, CodeNoIOMMUGroup, "vfio-pci is wanted for %s, without an IOMMU group", vfsText(without)))
+	}
+	if len(narrow) > 0 {
+		out = append(out, blocker(s.desired.pf, CodeExternalMTU, "an MTU above the PF's %d is wanted for %s", s.pf.Netdev.MTU, vfsText(narrow)))
+	}
+	if len(unprobed) > 0 {
+		out = append(out, blocker(s.desired.pf, CodeExternalAutoprobe, "the kernel driver is wanted for %s", vfsText(unprobed)))
+	}
+	return append(out, s.mtuBlockers()...)
+}
+
+// mayCarryNode tells whether the node's network may run over this VF: the
+// inventory says only that it runs over the PF or one of its VFs.
+func (s *subject) mayCarryNode(vf *inventory.VF) bool {
+	return s.pf.NodeNetwork != "" && vf != nil && vf.Netdev != nil && vf.Netdev.Up
+}
+
+// mtuBlockers keeps a new MTU away from a PF that carries the node's network:
+// most drivers restart the port for it.
+func (s *subject) mtuBlockers() []Blocker {
+	n := s.pf.Netdev
+	if s.pf.NodeNetwork == "" || s.mtuReached(n.MTU) {
+		return nil
+	}
+	found := blocker(s.desired.pf, CodeNodeNetwork, "an MTU of %d instead of %d is wanted, but the PF %s", s.mtu, n.MTU, s.pf.NodeNetwork)
+	s.mtu = 0
+	for i := range s.vfs {
+		if s.vfs[i].mtu > n.MTU {
+			s.vfs[i].mtu = 0
+		}
+	}
+	return []Blocker{found}
+}
+
+// mtuReached tells whether an MTU of the PF is good enough.
+func (s *subject) mtuReached(mtu int) bool {
+	if s.mtuExact {
+		return s.mtu == 0 || s.mtu == mtu
+	}
+	return mtu >= s.mtu
+}
+
+// bound tells whether a VF's driver is what is wanted.
+func (s *subject) bound(vf *inventory.VF, w vfWant) bool {
+	switch w.binding {
+	case leave:
+		return true
+	case unbound:
+		return vf.Driver == ""
+	case kernelIfUnbound:
+		return vf.Driver != ""
+	case kernelDriver:
+		if w.driver != "" {
+			return vf.Driver == w.driver
+		}
+		return vf.Driver != "" && !userspace(vf.Driver)
+	}
+	return vf.Driver == w.driver
+}
+
+// nodeBlockers finds what the spec wants of the node as a whole, or of several
+// PFs, and this version does not do. The members of a bond are returned: VFs that
+// are bound before the bond exists would keep it from being offloaded.
+func nodeBlockers(spec *sriovv1.SriovNetworkNodeStateSpec) (blockers []Blocker, bonded map[string]bool) {
+	bonded = map[string]bool{}
+	for i := range spec.Bonds {
+		for _, member := range spec.Bonds[i].Members {
+			bonded[member] = true
+			blockers = append(blockers, blocker(member, CodeBondUnsupported, "bond %s is wanted by policy %s", spec.Bonds[i].Name, spec.Bonds[i].PolicyName))
+		}
+		if len(spec.Bonds[i].Members) == 0 {
+			blockers = append(blockers, blocker("", CodeBondUnsupported, "bond %s is wanted by policy %s", spec.Bonds[i].Name, spec.Bonds[i].PolicyName))
+		}
+	}
+	for i := range spec.Bridges.OVS {
+		bridge := &spec.Bridges.OVS[i]
+		for _, uplink := range bridge.Uplinks {
+			blockers = append(blockers, blocker(uplink.PCIAddress, CodeBridgeUnsupported, "Open vSwitch bridge %s is wanted", bridge.Name))
+		}
+		if len(bridge.Uplinks) == 0 {
+			blockers = append(blockers, blocker("", CodeBridgeUnsupported, "Open vSwitch bridge %s is wanted", bridge.Name))
+		}
+	}
+	if spec.System.RdmaMode != "" {
+		blockers = append(blockers, blocker("", CodeRDMAModeUnsupported, "RDMA namespace mode %s is wanted", spec.System.RdmaMode))
+	}
+	return blockers, bonded
+}

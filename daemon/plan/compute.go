@@ -1,0 +1,142 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+)
+
+// Compute returns what has to be done, PF by PF. It never plans on a fact that
+// it does not know: such a PF has a blocker instead. A spec that was not
+// computed yet means nothing and leads to an empty plan.
+func Compute(in Input) Plan {
+	var p Plan
+	if in.Spec.ComputedFrom == "" {
+		return p
+	}
+	var bonded map[string]bool
+	p.Blockers, bonded = nodeBlockers(&in.Spec)
+	wanted := map[string]bool{}
+	for i := range in.Spec.Interfaces {
+		iface := &in.Spec.Interfaces[i]
+		wanted[iface.PCIAddress] = true
+		p.addWanted(&in, iface, bonded[iface.PCIAddress])
+	}
+	for _, address := range slices.Sorted(maps.Keys(in.Owned.PFs)) {
+		if !wanted[address] {
+			p.addGivenBack(&in, address)
+		}
+	}
+	slices.SortStableFunc(p.Chains, func(a, b Chain) int { return strings.Compare(a.PFs[0], b.PFs[0]) })
+	slices.Sort(p.Released)
+	sortBlockers(p.Blockers)
+	return p
+}
+
+// addWanted plans a PF of the spec.
+func (p *Plan) addWanted(in *Input, iface *sriovv1.Interface, blocked bool) {
+	pf := in.Observed.PF(iface.PCIAddress)
+	if pf == nil {
+		p.Blockers = append(p.Blockers, blocker(iface.PCIAddress, CodePFNotFound, "there is no PF with PCI address %s on this node", iface.PCIAddress))
+		return
+	}
+	strategy := in.Drivers.For(pf.Driver)
+	want, blockers := fromSpec(iface, strategy)
+	p.Blockers = append(p.Blockers, blockers...)
+	// From now on the VFs are somebody else's: they must not be removed when the
+	// PF leaves the spec.
+	if want.external && in.Owned.PFs[iface.PCIAddress].OwnsVFs {
+		p.Released = append(p.Released, iface.PCIAddress)
+	}
+	if !blocked {
+		p.add(&subject{desired: want, pf: pf, strategy: strategy})
+	}
+}
+
+// addGivenBack plans a PF that is ours and no longer in the spec. A PF that is
+// not there stays in the ledger: the NIC may come back.
+func (p *Plan) addGivenBack(in *Input, address string) {
+	pf := in.Observed.PF(address)
+	if pf == nil {
+		return
+	}
+	s := &subject{desired: fromLedger(address, in.Owned.PFs[address], pf), pf: pf, strategy: in.Drivers.For(pf.Driver)}
+	if idle := p.add(s); idle {
+		p.Released = append(p.Released, address)
+	}
+}
+
+// add plans one PF and tells whether nothing stands between observed and desired.
+func (p *Plan) add(s *subject) (idle bool) {
+	if blockers := s.check(); len(blockers) > 0 {
+		p.Blockers = append(p.Blockers, blockers...)
+		return false
+	}
+	blockers := append(s.skipUnreadableVFs(), s.groupBlockers()...)
+	p.Blockers = append(p.Blockers, blockers...)
+	stages := s.stages()
+	if len(stages) > 0 {
+		p.Chains = append(p.Chains, Chain{PFs: []string{s.desired.pf}, Stages: stages})
+	}
+	return len(stages) == 0 && len(blockers) == 0
+}
+
+// Disruption derives from the steps of a plan what it takes from workloads, and
+// the pods (namespace/name, sorted) that lose a VF.
+//
+// VFPods without pods means that VFs are touched which may be in use, by whom is
+// not known: the kubelet could not be asked (Node.PodsUnknown), or the netdev of
+// a bound VF is in a namespace that is not the host's.
+func Disruption(p Plan, observed inventory.Node) (sriovv1.Disruption, []string) {
+	pods := map[string]bool{}
+	disruption := sriovv1.DisruptionNone
+	for _, step := range p.Steps() {
+		pf := observed.PF(step.Device())
+		if pf == nil {
+			continue
+		}
+		t := step.touches()
+		if pf.NodeNetwork != "" && (t.link || touchesUpVF(pf, t)) {
+			disruption = sriovv1.DisruptionNode
+		}
+		if loses(pf, t, observed.PodsUnknown != "", pods) && disruption == sriovv1.DisruptionNone {
+			disruption = sriovv1.DisruptionVFPods
+		}
+	}
+	return disruption, slices.Sorted(maps.Keys(pods))
+}
+
+// touchesUpVF tells whether a step touches a VF over which the host itself may
+// communicate.
+func touchesUpVF(pf *inventory.PF, t touched) bool {
+	return slices.ContainsFunc(t.vfs, func(index int) bool {
+		vf := pf.VF(index)
+		return vf != nil && vf.Netdev != nil && vf.Netdev.Up
+	})
+}
+
+// loses tells whether a user, known or not, may lose a VF, and notes the pods.
+func loses(pf *inventory.PF, t touched, podsUnknown bool, pods map[string]bool) bool {
+	lost := false
+	for i := range pf.VFs {
+		vf := &pf.VFs[i]
+		if !t.all && !slices.Contains(t.vfs, vf.Index) {
+			continue
+		}
+		if vf.Pod != "" {
+			pods[vf.Pod] = true
+		}
+		// Without a driver there is nothing of a VF that a pod could use.
+		lost = lost || podsUnknown && vf.Driver != "" || inUse(vf)
+	}
+	return lost
+}
+
+// inUse tells whether a VF has a user: a pod holds it, or it is on a kernel
+// driver and its netdev is in a namespace that is not the host's.
+func inUse(vf *inventory.VF) bool {
+	return vf.Pod != "" || vf.Driver != "" && !userspace(vf.Driver) && vf.Netdev == nil
+}

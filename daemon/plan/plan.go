@@ -1,0 +1,115 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
+)
+
+// Input is everything that a plan depends on.
+type Input struct {
+	Spec     sriovv1.SriovNetworkNodeStateSpec
+	Observed inventory.Node
+	Owned    ledger.Record
+	Drivers  driver.Table
+}
+
+// Plan is the ordered difference between desired and observed.
+type Plan struct {
+	// Chains are independent of each other and may run at the same time.
+	Chains []Chain
+	// Blockers are differences that cannot be acted on, ordered by PF.
+	Blockers []Blocker
+	// Released are PFs that are back in their first state, or that somebody else
+	// manages from now on: the ledger may forget them.
+	Released []string
+}
+
+// Chain is the work on one PF, or on PFs that depend on each other. A failing
+// step ends its chain and no other.
+type Chain struct {
+	PFs    []string
+	Stages []Stage
+}
+
+// Stage holds steps that may run at the same time; stages run one after the other.
+type Stage []Step
+
+// Blocker is a difference on a PF that cannot be acted on.
+type Blocker struct {
+	// PF is empty when the blocker concerns the node as a whole.
+	PF string
+	sriovv1.Blocker
+}
+
+// Step is one effect. Its concrete types are in steps.go; String is the short
+// text that users see, e.g. "0000:3b:00.0: create 3 VFs".
+type Step interface {
+	fmt.Stringer
+	// Kind is the name of the step's type, e.g. "CreateVFs".
+	Kind() string
+	// Device is the PCI address of the PF that the step works on.
+	Device() string
+	// touches tells what the step may take away from its users.
+	touches() touched
+}
+
+// Structural tells whether the chain changes the number of VFs or the eswitch
+// mode of a PF.
+func (c *Chain) Structural(pf string) bool {
+	for _, stage := range c.Stages {
+		for _, s := range stage {
+			if s.Device() != pf {
+				continue
+			}
+			switch s.(type) {
+			case RemoveVFs, CreateVFs, SetEswitchMode:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Steps returns all steps, chain by chain, in order.
+func (p *Plan) Steps() []Step {
+	var steps []Step
+	for _, c := range p.Chains {
+		for _, s := range c.Stages {
+			steps = append(steps, s...)
+		}
+	}
+	return steps
+}
+
+// Empty tells that nothing is to be done.
+func (p *Plan) Empty() bool { return len(p.Chains) == 0 }
+
+// Hash identifies the plan by its steps; empty for an empty plan.
+func (p *Plan) Hash() string {
+	if p.Empty() {
+		return ""
+	}
+	h := sha256.New()
+	for _, s := range p.Steps() {
+		_, _ = fmt.Fprintln(h, s.String())
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// BlockersOf returns the blockers of one PF.
+func (p *Plan) BlockersOf(pf string) []sriovv1.Blocker {
+	var out []sriovv1.Blocker
+	for _, b := range p.Blockers {
+		if b.PF == pf {
+			out = append(out, b.Blocker)
+		}
+	}
+	return slices.Clip(out)
+}

@@ -1,0 +1,304 @@
+package plan_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+	"sigs.k8s.io/yaml"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// TestScenarios plans for the machines and specs in testdata. A file has
+//
+//	machine     how the simulated machine came to be, one command a line
+//	spec.yaml   the spec of the node state
+//	ledger.json what is ours, optional
+//	plan        what Compute and Disruption say of it
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := planText(t, archive)
+			if *update {
+				setSection(archive, "plan", got)
+				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(section(archive, "plan")), got); diff != "" {
+				t.Errorf("plan (-golden +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func section(a *txtar.Archive, name string) []byte {
+	for _, f := range a.Files {
+		if f.Name == name {
+			return f.Data
+		}
+	}
+	return nil
+}
+
+func setSection(a *txtar.Archive, name, data string) {
+	for i := range a.Files {
+		if a.Files[i].Name == name {
+			a.Files[i].Data = []byte(data)
+			return
+		}
+	}
+	a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(data)})
+}
+
+// planText plans for a scenario and writes the plan down, one step a line, with
+// a line between stages that have to wait for each other left out when they have
+// one step each.
+func planText(t *testing.T, a *txtar.Archive) string {
+	t.Helper()
+	k := newMachine(t, string(section(a, "machine")))
+	defer k.Close()
+	in := plan.Input{Drivers: driver.Default()}
+	if err := yaml.UnmarshalStrict(section(a, "spec.yaml"), &in.Spec); err != nil {
+		t.Fatalf("spec.yaml: %v", err)
+	}
+	if data := section(a, "ledger.json"); data != nil {
+		dec := json.NewDecoder(bytes.NewReader(data))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&in.Owned); err != nil {
+			t.Fatalf("ledger.json: %v", err)
+		}
+	}
+	var err error
+	if in.Observed, err = observe.Node(t.Context(), k.Admin()); err != nil {
+		t.Fatal(err)
+	}
+	return text(plan.Compute(in), in.Observed)
+}
+
+func text(p plan.Plan, observed inventory.Node) string {
+	var b strings.Builder
+	for _, c := range p.Chains {
+		fmt.Fprintf(&b, "chain %s\n", strings.Join(c.PFs, " "))
+		for _, stage := range c.Stages {
+			for i, s := range stage {
+				mark := "-"
+				if i > 0 {
+					mark = "|"
+				}
+				fmt.Fprintf(&b, "  %s %s\n", mark, strings.TrimPrefix(s.String(), s.Device()+": "))
+			}
+		}
+	}
+	for _, blocked := range p.Blockers {
+		fmt.Fprintf(&b, "blocker %s %s: %s\n", blocked.PF, blocked.Code, blocked.Message)
+		if blocked.Remedy == "" {
+			fmt.Fprintln(&b, "  NO REMEDY")
+		}
+	}
+	for _, pf := range p.Released {
+		fmt.Fprintf(&b, "released %s\n", pf)
+	}
+	disruption, pods := plan.Disruption(p, observed)
+	fmt.Fprintf(&b, "disruption %s %s\n", disruption, strings.Join(pods, " "))
+	return b.String()
+}
+
+// newMachine builds a machine from commands:
+//
+//	nic cx5|cx6dx|igb [ADDRESS] [OPTION...]   noiommu          nopods
+//	numvfs PF N        mode PF MODE           autoprobe PF 0|1
+//	mtu NETDEV N       offload NETDEV on|off  up NETDEV        down NETDEV
+//	unbind PF VF       bind PF VF DRIVER      override PF VF DRIVER
+//	pod PF VF POD      network NETDEV WHY...  bond NAME NETDEV
+//	unbindpf PF        fail PATTERN ERRNO
+func newMachine(t *testing.T, script string) *simhost.Kernel {
+	t.Helper()
+	var opts simhost.Options
+	var rest [][]string
+	for line := range strings.Lines(script) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0:
+		case words[0] == "nic":
+			opts.NICs = append(opts.NICs, nic(t, words[1:]))
+		case words[0] == "noiommu":
+			opts.NoIOMMU = true
+		default:
+			rest = append(rest, words)
+		}
+	}
+	m := &machine{t: t, k: simhost.New(opts)}
+	m.h = m.k.Admin()
+	for _, words := range rest {
+		if err := m.run(words[0], words[1:]); err != nil {
+			t.Fatalf("%s: %v", strings.Join(words, " "), err)
+		}
+	}
+	return m.k
+}
+
+func nic(t *testing.T, words []string) simhost.NIC {
+	t.Helper()
+	var opts []simhost.NICOption
+	for _, w := range words[1:] {
+		name, value, _ := strings.Cut(w, "=")
+		switch name {
+		case "at":
+			opts = append(opts, simhost.At(value))
+		case "total":
+			n, _ := strconv.Atoi(value)
+			opts = append(opts, simhost.TotalVFs(n))
+		case "down":
+			opts = append(opts, simhost.Down())
+		case "noeswitch":
+			opts = append(opts, simhost.WithoutEswitch())
+		case "infiniband":
+			opts = append(opts, simhost.Infiniband())
+		default:
+			t.Fatalf("nic option %s", w)
+		}
+	}
+	switch words[0] {
+	case "cx5":
+		return simhost.ConnectX5(opts...)
+	case "cx6dx":
+		return simhost.ConnectX6Dx(opts...)
+	default:
+		return simhost.Igb82576(opts...)
+	}
+}
+
+type machine struct {
+	t *testing.T
+	k *simhost.Kernel
+	h host.Host
+}
+
+func (m *machine) write(path, value string) error {
+	return m.h.FS.WriteFile(m.t.Context(), path, []byte(value))
+}
+
+func (m *machine) pci(address, attribute, value string) error {
+	return m.write("sys/bus/pci/devices/"+address+"/"+attribute, value)
+}
+
+func (m *machine) vf(pf, index string) string {
+	m.t.Helper()
+	target, err := m.h.FS.ReadLink(m.t.Context(), "sys/bus/pci/devices/"+pf+"/virtfn"+index)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return filepath.Base(target)
+}
+
+func (m *machine) link(name string) int {
+	m.t.Helper()
+	list, err := m.h.Links.List(m.t.Context())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, l := range list {
+		if l.Name == name {
+			return l.Index
+		}
+	}
+	m.t.Fatalf("no link %s", name)
+	return 0
+}
+
+func (m *machine) run(command string, args []string) error {
+	ctx := m.t.Context()
+	switch command {
+	case "numvfs":
+		return m.pci(args[0], "sriov_numvfs", args[1])
+	case "autoprobe":
+		return m.pci(args[0], "sriov_drivers_autoprobe", args[1])
+	case "mode":
+		return m.h.Devlink.SetEswitchMode(ctx, host.PCIHandle(args[0]), args[1])
+	case "mtu":
+		n, _ := strconv.Atoi(args[1])
+		return m.h.Links.SetMTU(ctx, m.link(args[0]), n)
+	case "offload":
+		return m.h.Ethtool.SetFeature(ctx, args[0], host.FeatureHWTCOffload, args[1] == "on")
+	case "up", "down":
+		return m.h.Links.SetUp(ctx, m.link(args[0]), command == "up")
+	case "unbind":
+		return m.pci(m.vf(args[0], args[1]), "driver/unbind", m.vf(args[0], args[1]))
+	case "unbindpf":
+		return m.pci(args[0], "driver/unbind", args[0])
+	case "bind":
+		return m.write("sys/bus/pci/drivers/"+args[2]+"/bind", m.vf(args[0], args[1]))
+	case "override":
+		return m.pci(m.vf(args[0], args[1]), "driver_override", args[2])
+	case "pod":
+		return m.k.AssignVF(m.vf(args[0], args[1]), args[2])
+	case "nopods":
+		m.k.PodsUnavailable(errors.New("the kubelet does not answer"))
+	case "network":
+		m.k.SetNodeNetwork(args[0], strings.Join(args[1:], " "))
+	case "bond":
+		return errors.Join(m.k.AddBond(args[0], simhost.BondOptions{Mode: "active-backup"}), m.k.Enslave(args[0], args[1]))
+	default:
+		return errors.New("no such command")
+	}
+	return nil
+}
+
+// guideSpec is what the policy of the Kube-OVN guide leads to on one port.
+func guideSpec(pf string, vfs int) sriovv1.Interface {
+	return sriovv1.Interface{
+		PCIAddress: pf, NumVfs: vfs, EswitchMode: sriovv1.EswitchModeSwitchdev,
+		VfGroups: []sriovv1.VfGroup{{
+			ResourceName: "cx_sriov_switchdev", DeviceType: sriovv1.DeviceTypeNetdevice,
+			VfRange: sriovv1.VFRange{First: 0, Last: vfs - 1}, PolicyName: "policy",
+		}},
+	}
+}
+
+// A spec that was not computed yet means nothing, even when PFs are ours.
+func TestNotComputed(t *testing.T) {
+	k := newMachine(t, "nic cx5\nnumvfs 0000:5f:00.0 2")
+	defer k.Close()
+	observed, err := observe.Node(t.Context(), k.Admin())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan.Compute(plan.Input{
+		Spec:     sriovv1.SriovNetworkNodeStateSpec{Interfaces: []sriovv1.Interface{guideSpec("0000:5f:00.1", 3)}},
+		Observed: observed,
+		Owned:    ledger.Record{PFs: map[string]ledger.PF{"0000:5f:00.0": {OwnsVFs: true}}},
+		Drivers:  driver.Default(),
+	})
+	if diff := cmp.Diff(plan.Plan{}, p); diff != "" {
+		t.Errorf("plan of a spec that was not computed:\n%s", diff)
+	}
+}
