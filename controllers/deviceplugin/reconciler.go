@@ -1,0 +1,186 @@
+package deviceplugin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+
+	"github.com/sriov-offload/sriov-offload-operator/api/ssa"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/nodes"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/settings"
+)
+
+// FieldOwner is the field manager of the ConfigMaps and of the labels of nodes.
+const FieldOwner = client.FieldOwner("sriov-offload-operator-device-plugin")
+
+// LabelManagedBy with ManagedBy marks the ConfigMaps of this package, so that
+// the manager's cache need not hold any other.
+const (
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	ManagedBy      = "sriov-offload-operator"
+)
+
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",namespace=system,resources=configmaps,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=events.k8s.io,namespace=system,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=sriovnetwork.openshift.io,namespace=system,resources=sriovnetworknodestates,verbs=get;list;watch
+// +kubebuilder:rbac:groups=sriovnetwork.openshift.io,namespace=system,resources=sriovnetworknodestates/finalizers,verbs=update
+// +kubebuilder:rbac:groups=sriovnetwork.openshift.io,namespace=system,resources=sriovoperatorconfigs,verbs=get;list;watch
+
+// Reconciler writes the ConfigMap and the labels of one node. The key is the node.
+type Reconciler struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	// Namespace of the operator: of the node states and ConfigMaps.
+	Namespace string
+
+	configMaps ssa.Latest[*corev1.ConfigMap]
+	nodes      ssa.Latest[*metav1.PartialObjectMetadata]
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	state, err := r.state(ctx, req.Name)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if state == nil || !state.DeletionTimestamp.IsZero() {
+		// The ConfigMap goes with the state that owns it.
+		return reconcile.Result{}, r.label(ctx, req.Name, nil)
+	}
+	if state.Spec.ComputedFrom == "" {
+		return reconcile.Result{}, nil // means nothing yet
+	}
+	operator, err := settings.Get(ctx, r.Client, r.Namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	data, resources, err := Render(state.Spec, state.Status.Interfaces, Defaults{ResourcePrefix: operator.ResourcePrefix})
+	if err != nil {
+		// Only another policy can change that, so a retry has no point. What the plugin has stays.
+		log.FromContext(ctx).Info("cannot render the device plugin configuration", "reason", err.Error())
+		r.Recorder.Eventf(renderFailed(state, err))
+		return reconcile.Result{}, nil
+	}
+	if err := r.writeConfigMap(ctx, state, data, len(resources) > 0); err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{}, r.label(ctx, req.Name, nodeLabels(state, len(resources) > 0))
+}
+
+func (r *Reconciler) state(ctx context.Context, name string) (*sriovv1.SriovNetworkNodeState, error) {
+	key := client.ObjectKey{Namespace: r.Namespace, Name: name}
+	state := &sriovv1.SriovNetworkNodeState{}
+	if err := r.Client.Get(ctx, key, state, client.UnsafeDisableDeepCopy); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("getting node state %s: %w", key, err)
+	}
+	return state, nil
+}
+
+// writeConfigMap makes the ConfigMap what it should be: with the configuration,
+// or gone when there is nothing to offer.
+func (r *Reconciler) writeConfigMap(ctx context.Context, state *sriovv1.SriovNetworkNodeState, data []byte, wanted bool) error {
+	desired := ConfigMap(state, data)
+	desired.Labels = map[string]string{LabelManagedBy: ManagedBy}
+	key := client.ObjectKeyFromObject(desired)
+	cached := &corev1.ConfigMap{}
+	err := r.Client.Get(ctx, key, cached, client.UnsafeDisableDeepCopy)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("getting ConfigMap %s: %w", key, err)
+	}
+	observed, found := r.configMaps.Of(key, cached, err == nil)
+	switch {
+	case !wanted && !found, wanted && found && hasAll(observed, desired):
+		return nil
+	case !wanted:
+		err := r.Client.Delete(ctx, observed.DeepCopy(), client.Preconditions{UID: &observed.UID})
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting ConfigMap %s: %w", key, err)
+		}
+		log.FromContext(ctx).Info("deleted the device plugin configuration, no resource is left", "configMap", key.Name)
+		return nil
+	}
+	if err := ssa.Apply(ctx, r.Client, desired, FieldOwner); err != nil {
+		return err
+	}
+	r.configMaps.Wrote(desired)
+	log.FromContext(ctx).Info("wrote the device plugin configuration", "configMap", key.Name)
+	return nil
+}
+
+// hasAll tells whether everything that we write is there; others may add to it.
+func hasAll(observed, desired *corev1.ConfigMap) bool {
+	if observed.Data[ConfigKey] != desired.Data[ConfigKey] || observed.Labels[LabelManagedBy] != ManagedBy {
+		return false
+	}
+	for _, owner := range desired.OwnerReferences {
+		same := func(o metav1.OwnerReference) bool { return o.UID == owner.UID }
+		if !slices.ContainsFunc(observed.OwnerReferences, same) {
+			return false
+		}
+	}
+	return true
+}
+
+// label makes the labels of the node that are ours the desired ones.
+func (r *Reconciler) label(ctx context.Context, name string, desired map[string]string) error {
+	cached, err := nodes.Get(ctx, r.Client, name)
+	if err != nil || cached == nil {
+		return err
+	}
+	node, _ := r.nodes.Of(client.ObjectKeyFromObject(cached), cached, true)
+	if nodes.CapableLabelOwner(node, FieldOwner) != "" {
+		delete(desired, sriovv1.LabelCapable)
+	} else if !sameLabel(node.Labels, desired, sriovv1.LabelCapable) {
+		return r.applyLabels(ctx, node, desired)
+	}
+	if sameLabel(node.Labels, desired, sriovv1.LabelDevicePlugin) {
+		return nil
+	}
+	return r.applyLabels(ctx, node, desired)
+}
+
+func sameLabel(observed, desired map[string]string, key string) bool {
+	value, found := observed[key]
+	want, wanted := desired[key]
+	return found == wanted && value == want
+}
+
+func (r *Reconciler) applyLabels(ctx context.Context, node *metav1.PartialObjectMetadata, desired map[string]string) error {
+	// With the uid, a node that was deleted meanwhile is not created again.
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, Labels: desired}}
+	if err := ssa.Apply(ctx, r.Client, n, FieldOwner); err != nil {
+		return err
+	}
+	answer := nodes.New()
+	answer.ObjectMeta = n.ObjectMeta
+	r.nodes.Wrote(answer)
+	log.FromContext(ctx).Info("wrote the labels of the node", "labels", desired)
+	return nil
+}
+
+// nodeLabels are the labels that a node should have from us.
+func nodeLabels(state *sriovv1.SriovNetworkNodeState, offers bool) map[string]string {
+	l := map[string]string{sriovv1.LabelDevicePlugin: sriovv1.DevicePluginDisabled}
+	if offers {
+		l[sriovv1.LabelDevicePlugin] = sriovv1.DevicePluginEnabled
+	}
+	capable := func(i sriovv1.InterfaceStatus) bool { return i.TotalVfs > 0 }
+	if slices.ContainsFunc(state.Status.Interfaces, capable) {
+		l[sriovv1.LabelCapable] = "true"
+	}
+	return l
+}

@@ -1,0 +1,85 @@
+package manager
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups="",namespace=system,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+const (
+	// namespaceVariable is set from the pod's own namespace in our manifests.
+	namespaceVariable = "POD_NAMESPACE"
+	// namespaceFile is in every pod with a service account.
+	namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+)
+
+// NewCommand returns the command that runs the manager until its context ends.
+func NewCommand() *cobra.Command {
+	var o Options
+	var kubeconfig string
+	c := &cobra.Command{
+		Use:   "manager",
+		Short: "Run the controllers of the cluster",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if o.Namespace, err = namespace(o.Namespace); err != nil {
+				return err
+			}
+			if o.Config, err = restConfig(kubeconfig); err != nil {
+				return err
+			}
+			return Run(cmd.Context(), o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file (default: KUBECONFIG, else the pod's service account)")
+	f.StringVar(&o.Namespace, "namespace", "", "namespace of the operator and its objects (default: "+namespaceVariable+", else the pod's own)")
+	f.BoolVar(&o.LeaderElection, "leader-elect", false, "let one of several managers work at a time")
+	f.DurationVar(&o.RemovalDelay, "node-state-removal-delay", DefaultRemovalDelay, "how long the state of a node that left is kept")
+	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", `address of the metrics endpoint, "0" for none`)
+	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics by HTTPS, to those who may read them")
+	f.StringVar(&o.MetricsCertPath, "metrics-cert-path", "", "folder with tls.crt and tls.key of the metrics endpoint (default: self-signed)")
+	f.BoolVar(&o.EnableHTTP2, "enable-http2", false, "serve metrics by HTTP/2 too")
+	f.StringVar(&o.ProbeBindAddress, "health-probe-bind-address", ":8081", `address of /healthz and /readyz, "0" for none`)
+	return c
+}
+
+func namespace(flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	if ns := os.Getenv(namespaceVariable); ns != "" {
+		return ns, nil
+	}
+	data, err := os.ReadFile(namespaceFile)
+	if err != nil {
+		return "", fmt.Errorf("finding the operator's namespace outside a pod: set --namespace or %s: %w", namespaceVariable, err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		c, err := ctrl.GetConfig()
+		if err != nil {
+			return nil, fmt.Errorf("finding the API server: %w", err)
+		}
+		return c, nil
+	}
+	c, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading kubeconfig %s: %w", kubeconfig, err)
+	}
+	return c, nil
+}
