@@ -1,0 +1,193 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+
+	"github.com/sriov-offload/sriov-offload-operator/api/ssa"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/apply"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
+)
+
+// fieldOwner is the daemon's field manager; it owns the status and nothing else.
+const fieldOwner = client.FieldOwner("sriov-offload-daemon")
+
+// heldRetry is how soon a held plan is looked at again: a VF that vfio holds
+// comes back without an event.
+const heldRetry = 30 * time.Second
+
+// cacheLag is how long after our own write the cache may still show the status
+// from before it.
+const cacheLag = time.Minute
+
+// errGone says that the node state was deleted or replaced while the turn ran.
+// The event of that change wakes the agent again.
+var errGone = errors.New("the node state is gone")
+
+// Agent carries out the spec of one node. It must be used by one goroutine.
+type Agent struct {
+	Client client.Client
+	Host   host.Host
+	Store  ledger.Store
+	// Drivers are the strategies that the planner follows.
+	Drivers driver.Table
+	// Resync is the interval of the safety resync.
+	Resync time.Duration
+
+	ledger  *ledger.Ledger
+	written struct {
+		status sriovv1.SriovNetworkNodeStateStatus
+		at     time.Time
+		uid    string
+	}
+}
+
+// Reconcile is one turn of the loop for the node's SriovNetworkNodeState.
+func (a *Agent) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var state sriovv1.SriovNetworkNodeState
+	if err := a.Client.Get(ctx, req.NamespacedName, &state); err != nil {
+		// The manager makes the state; its creation is the event that wakes us.
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	facts, failure := a.turn(ctx, &state)
+	if ctx.Err() != nil {
+		return reconcile.Result{}, ctx.Err()
+	}
+	if errors.Is(failure, errGone) {
+		return reconcile.Result{}, nil
+	}
+	if err := a.publish(ctx, &state, facts); err != nil {
+		if errors.Is(err, errGone) {
+			return reconcile.Result{}, nil
+		}
+		return reconcile.Result{}, err
+	}
+	if failure != nil {
+		return reconcile.Result{}, failure
+	}
+	if facts.Decision.Verdict == WaitForDrain {
+		return reconcile.Result{RequeueAfter: heldRetry}, nil
+	}
+	return reconcile.Result{RequeueAfter: a.Resync}, nil
+}
+
+// turn observes, plans, applies what the gate lets through, and returns what is
+// true afterwards. The error is the one to retry for; it is in the facts too.
+func (a *Agent) turn(ctx context.Context, state *sriovv1.SriovNetworkNodeState) (Facts, error) {
+	facts := Facts{Generation: state.Generation, Spec: state.Spec}
+	if err := a.openLedger(ctx); err != nil {
+		return failed(facts, sriovv1.ReasonObserveFailed, err), err
+	}
+	if err := a.look(ctx, &facts); err != nil {
+		return failed(facts, sriovv1.ReasonObserveFailed, err), err
+	}
+	if facts.Decision.Run.Empty() {
+		return facts, a.forget(ctx, facts.Plan)
+	}
+	applying := facts
+	applying.Applying = true
+	if err := a.publish(ctx, state, applying); err != nil {
+		// Nothing is touched before its plan is published.
+		return facts, err
+	}
+	for _, step := range facts.Decision.Run.Steps() {
+		log.FromContext(ctx).Info("Applying step", "step", step.String())
+	}
+	result := apply.Run(ctx, a.Host, a.ledger, *facts.Observed, facts.Decision.Run)
+	if err := a.look(ctx, &facts); err != nil {
+		return failed(facts, sriovv1.ReasonObserveFailed, err), err
+	}
+	if err := result.Err(); err != nil {
+		return failed(facts, sriovv1.ReasonApplyFailed, err), err
+	}
+	if facts.Decision.Verdict == Proceed {
+		err := fmt.Errorf("%d steps are still needed after the plan was carried out", len(facts.Plan.Steps()))
+		return facts, err
+	}
+	return facts, a.forget(ctx, facts.Plan)
+}
+
+// look observes the host and plans from what it sees.
+func (a *Agent) look(ctx context.Context, facts *Facts) error {
+	observed, err := observe.Node(ctx, a.Host)
+	if err != nil {
+		facts.Observed = nil
+		return fmt.Errorf("observing the host: %w", err)
+	}
+	facts.Observed = &observed
+	facts.Plan = Plan(facts.Spec, observed, a.ledger.Record(), a.Drivers)
+	facts.Decision = Decide(facts.Spec, observed, facts.Plan)
+	return nil
+}
+
+// Plan computes the plan for a node.
+func Plan(spec sriovv1.SriovNetworkNodeStateSpec, observed inventory.Node, owned ledger.Record, drivers driver.Table) plan.Plan {
+	return plan.Compute(plan.Input{Spec: spec, Observed: observed, Owned: owned, Drivers: drivers})
+}
+
+func (a *Agent) openLedger(ctx context.Context) error {
+	if a.ledger != nil {
+		return nil
+	}
+	opened, err := ledger.Open(ctx, a.Store)
+	if err != nil {
+		return err
+	}
+	a.ledger = opened
+	return nil
+}
+
+// forget drops PFs from the ledger that are back in their first state.
+func (a *Agent) forget(ctx context.Context, p plan.Plan) error {
+	var errs []error
+	for _, pf := range p.Released {
+		errs = append(errs, a.ledger.Forget(ctx, pf))
+	}
+	return errors.Join(errs...)
+}
+
+func failed(f Facts, reason string, err error) Facts {
+	f.Failed, f.FailedReason = err.Error(), reason
+	return f
+}
+
+// publish writes the status if it says something new.
+func (a *Agent) publish(ctx context.Context, state *sriovv1.SriovNetworkNodeState, facts Facts) error {
+	recent := a.written.uid == string(state.UID) && time.Since(a.written.at) < cacheLag
+	before := state.Status
+	if recent {
+		before = a.written.status
+	}
+	status := Report(before, facts, metav1.Now())
+	if equality.Semantic.DeepEqual(before, status) {
+		return nil
+	}
+	write := &sriovv1.SriovNetworkNodeState{
+		ObjectMeta: metav1.ObjectMeta{Name: state.Name, Namespace: state.Namespace, UID: state.UID},
+		Status:     status,
+	}
+	if err := ssa.ApplyStatus(ctx, a.Client, write, fieldOwner); err != nil {
+		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			return fmt.Errorf("%w: %w", errGone, err)
+		}
+		return err
+	}
+	a.written.status, a.written.at, a.written.uid = status, time.Now(), string(state.UID)
+	return nil
+}

@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+)
+
+// interfaces turns the inventory into the API's form, with the blockers of each PF.
+func interfaces(f Facts) []sriovv1.InterfaceStatus {
+	out := make([]sriovv1.InterfaceStatus, 0, len(f.Observed.PFs))
+	for i := range f.Observed.PFs {
+		pf := &f.Observed.PFs[i]
+		status := interfaceStatus(pf, f.Observed.Bonds)
+		for _, u := range pf.Unreadable {
+			status.Blockers = append(status.Blockers, sriovv1.Blocker{
+				Code: blockerUnreadable, Message: fmt.Sprintf("%s could not be read: %s", u.Fact, u.Reason),
+			})
+		}
+		status.Blockers = append(status.Blockers, f.Plan.BlockersOf(pf.PCIAddress)...)
+		status.ExternallyManaged = slices.ContainsFunc(f.Spec.Interfaces, func(want sriovv1.Interface) bool {
+			return want.PCIAddress == pf.PCIAddress && want.ExternallyManaged
+		})
+		out = append(out, status)
+	}
+	return out
+}
+
+func interfaceStatus(pf *inventory.PF, bonds []inventory.Bond) sriovv1.InterfaceStatus {
+	s := sriovv1.InterfaceStatus{
+		PCIAddress: pf.PCIAddress, Vendor: pf.Vendor, DeviceID: pf.DeviceID, Driver: pf.Driver,
+		NumVfs: valueOr(pf.NumVFs, 0), TotalVfs: valueOr(pf.TotalVFs, 0), NUMANode: pf.NUMANode,
+		EswitchMode: eswitchMode(pf.Eswitch), FlowSteeringMode: pf.SteeringMode,
+		FirmwareVersion: pf.FirmwareVersion, BoardID: pf.BoardID,
+	}
+	if n := pf.Netdev; n != nil {
+		s.Name, s.AltNames, s.Mac, s.MTU = n.Name, n.AltNames, n.MAC, n.MTU
+		s.LinkType, s.SwitchID = n.LinkType, n.SwitchID
+		s.LinkAdminState = "down"
+		if n.Up {
+			s.LinkAdminState = "up"
+		}
+		if n.SpeedMbps != nil {
+			s.LinkSpeed = fmt.Sprintf("%d Mb/s", *n.SpeedMbps)
+		}
+		if n.HWTCOffload != nil {
+			on := n.HWTCOffload.On
+			s.HWTCOffload = &on
+		}
+		if slices.ContainsFunc(bonds, func(b inventory.Bond) bool { return b.Name == n.Master }) {
+			s.Bond = n.Master
+		}
+	}
+	for i := range pf.VFs {
+		s.VFs = append(s.VFs, virtualFunction(pf, &pf.VFs[i]))
+	}
+	return s
+}
+
+func virtualFunction(pf *inventory.PF, vf *inventory.VF) sriovv1.VirtualFunction {
+	out := sriovv1.VirtualFunction{
+		VfID: vf.Index, PCIAddress: vf.PCIAddress, Vendor: vf.Vendor, DeviceID: vf.DeviceID,
+		Driver: vf.Driver, Mac: vf.AdminMAC, Vlan: vf.VLAN, GUID: vf.GUID,
+		Assigned: vf.Pod != "", Pod: vf.Pod,
+	}
+	if n := vf.Netdev; n != nil {
+		out.Name, out.MTU = n.Name, n.MTU
+		if out.Mac == "" {
+			out.Mac = n.MAC
+		}
+	}
+	for _, r := range pf.Representors {
+		if r.VF == vf.Index {
+			out.RepresentorName = r.Netdev.Name
+		}
+	}
+	return out
+}
+
+// eswitchMode is absent when it is not known; a device without an eswitch works
+// as legacy.
+func eswitchMode(e inventory.Eswitch) string {
+	switch {
+	case !e.Known:
+		return ""
+	case !e.Supported:
+		return sriovv1.EswitchModeLegacy
+	default:
+		return e.Mode
+	}
+}
+
+func bonds(n *inventory.Node) []sriovv1.BondStatus {
+	var out []sriovv1.BondStatus
+	for _, b := range n.Bonds {
+		out = append(out, sriovv1.BondStatus{
+			Name: b.Name, Mode: b.Mode, Members: memberAddresses(n, b.Members), ActiveMembers: memberAddresses(n, b.ActiveMembers),
+			VFLAG: "unknown", Reason: "this bond is not managed by the operator",
+		})
+	}
+	return out
+}
+
+// memberAddresses gives the PCI address of a member that is a PF, else its name.
+func memberAddresses(n *inventory.Node, names []string) []string {
+	out := make([]string, 0, len(names))
+	for _, name := range names {
+		i := slices.IndexFunc(n.PFs, func(p inventory.PF) bool { return p.Netdev != nil && p.Netdev.Name == name })
+		if i >= 0 {
+			name = n.PFs[i].PCIAddress
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+func valueOr[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}

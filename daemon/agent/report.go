@@ -1,0 +1,217 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
+)
+
+// Limits of the API: status.plan.steps and the length of a condition's message.
+const (
+	maxSteps   = 64
+	maxMessage = 4096
+)
+
+// blockerUnreadable is the code of a fact that exists and could not be read.
+const blockerUnreadable = "FactUnreadable"
+
+// Facts are everything that the status of a node state is made of.
+type Facts struct {
+	Generation int64
+	Spec       sriovv1.SriovNetworkNodeStateSpec
+	// Observed is the host as it is; nil if it could not be read, see Failed.
+	Observed *inventory.Node
+	// Plan is what remains to be done, with its Decision.
+	Plan     plan.Plan
+	Decision Decision
+	// Applying is true while the plan is being carried out.
+	Applying bool
+	// Failed is the root cause of what went wrong in this turn; empty if nothing did.
+	Failed string
+	// FailedReason is the condition reason for it.
+	FailedReason string
+}
+
+// Report builds the whole status from facts. Conditions keep the time of their
+// last transition from existing; a changed one gets now.
+func Report(existing sriovv1.SriovNetworkNodeStateStatus, f Facts, now metav1.Time) sriovv1.SriovNetworkNodeStateStatus {
+	s := sriovv1.SriovNetworkNodeStateStatus{
+		ObservedGeneration: f.Generation,
+		Conditions:         conditions(existing.Conditions, f, now),
+		Interfaces:         existing.Interfaces,
+		Bonds:              existing.Bonds,
+		Plan:               planStatus(f),
+	}
+	if f.Observed != nil {
+		s.Interfaces = interfaces(f)
+		s.Bonds = bonds(f.Observed)
+	}
+	for i := range s.Interfaces {
+		s.NumVfs += s.Interfaces[i].NumVfs
+	}
+	ready := meta.FindStatusCondition(s.Conditions, sriovv1.ConditionReady)
+	switch {
+	case ready.Status == metav1.ConditionTrue:
+		s.SyncStatus = sriovv1.SyncSucceeded
+	case meta.IsStatusConditionTrue(s.Conditions, sriovv1.ConditionStalled):
+		s.SyncStatus = sriovv1.SyncFailed
+		s.LastSyncError = ready.Message
+	default:
+		s.SyncStatus = sriovv1.SyncInProgress
+	}
+	return s
+}
+
+// outcome is the one decision behind Ready, Reconciling and Stalled.
+type outcome struct {
+	reason, message string
+	ready, stalled  bool
+}
+
+func decideOutcome(f Facts) outcome {
+	switch {
+	case f.Failed != "":
+		return outcome{reason: f.FailedReason, message: f.Failed, stalled: true}
+	case f.Decision.Verdict == NotComputed:
+		return outcome{reason: sriovv1.ReasonNotComputed, message: "the manager has not computed this node's spec yet; the daemon only observes"}
+	case f.Applying:
+		return outcome{reason: sriovv1.ReasonApplying, message: fmt.Sprintf("carrying out %d steps", len(f.Plan.Steps()))}
+	case f.Decision.Verdict == WaitForDrain:
+		return outcome{reason: sriovv1.ReasonDrainRequired, message: drainMessage(f)}
+	case len(f.Plan.Blockers) > 0:
+		return outcome{reason: sriovv1.ReasonBlocked, message: blockerMessage(f.Plan.Blockers), stalled: true}
+	case !f.Plan.Empty():
+		return outcome{reason: sriovv1.ReasonNotConverged, stalled: true,
+			message: fmt.Sprintf("the plan ran without an error, but reading back shows that %d steps are still needed, the first: %s", len(f.Plan.Steps()), f.Plan.Steps()[0])}
+	default:
+		return outcome{reason: sriovv1.ReasonConverged, ready: true, message: "the host is as the spec says"}
+	}
+}
+
+func drainMessage(f Facts) string {
+	if len(f.Decision.AffectedPods) == 0 {
+		return fmt.Sprintf("the plan (disruption %s) touches VFs that may be in use, and which pods hold them is not known; it is held", f.Decision.Disruption)
+	}
+	return fmt.Sprintf("the plan (disruption %s) takes VFs from running pods and is held until they are gone: %s",
+		f.Decision.Disruption, strings.Join(f.Decision.AffectedPods, ", "))
+}
+
+func blockerMessage(blockers []plan.Blocker) string {
+	parts := make([]string, 0, len(blockers))
+	for _, b := range blockers {
+		text := fmt.Sprintf("%s: %s", b.PF, b.Message)
+		if b.PF == "" {
+			text = b.Message
+		}
+		if b.Remedy != "" {
+			text += "; " + b.Remedy
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, " | ")
+}
+
+// conditions returns the fixed list of conditions, always all set.
+func conditions(existing []metav1.Condition, f Facts, now metav1.Time) []metav1.Condition {
+	out := slices.Clone(existing)
+	o := decideOutcome(f)
+	set := func(kind string, status bool, reason, message string) {
+		meta.SetStatusCondition(&out, metav1.Condition{
+			Type: kind, Status: conditionStatus(status), Reason: reason,
+			Message: clip(message, maxMessage), ObservedGeneration: f.Generation, LastTransitionTime: now,
+		})
+	}
+	set(sriovv1.ConditionReady, o.ready, o.reason, o.message)
+	set(sriovv1.ConditionReconciling, !o.ready && !o.stalled, o.reason, o.message)
+	set(sriovv1.ConditionStalled, o.stalled, o.reason, o.message)
+	offloads, reason, message := offload(f)
+	set(sriovv1.ConditionOffloadReady, offloads, reason, message)
+	return out
+}
+
+// offload tells whether every PF that should be in switchdev mode can offload:
+// mode, uplink and every representor. A PF whose facts are not known cannot.
+func offload(f Facts) (ready bool, reason, message string) {
+	if f.Observed == nil {
+		return false, sriovv1.ReasonUnknown, "the host could not be read"
+	}
+	wanted := 0
+	for _, want := range f.Spec.Interfaces {
+		if want.EswitchMode != sriovv1.EswitchModeSwitchdev {
+			continue
+		}
+		wanted++
+		if missing := offloadMissing(want, f.Observed.PF(want.PCIAddress)); missing != "" {
+			return false, sriovv1.ReasonOffloadIncomplete, fmt.Sprintf("%s: %s", want.PCIAddress, missing)
+		}
+	}
+	if wanted == 0 {
+		return false, sriovv1.ReasonNoSwitchdev, "no PF of this node should be in switchdev mode"
+	}
+	return true, sriovv1.ReasonOffloadReady, fmt.Sprintf("%d PFs are in switchdev mode, hw-tc-offload is on for each uplink and representor", wanted)
+}
+
+func offloadMissing(want sriovv1.Interface, pf *inventory.PF) string {
+	switch {
+	case pf == nil:
+		return "the PF is not there"
+	case pf.Eswitch.Mode != sriovv1.EswitchModeSwitchdev:
+		return "the eswitch is not in switchdev mode"
+	case pf.Netdev == nil:
+		return "the uplink has no netdev"
+	case pf.Netdev.HWTCOffload == nil || !pf.Netdev.HWTCOffload.On:
+		return "hw-tc-offload is off on the uplink " + pf.Netdev.Name
+	case len(pf.Representors) < want.NumVfs:
+		return fmt.Sprintf("%d of %d VF representors exist", len(pf.Representors), want.NumVfs)
+	}
+	for _, r := range pf.Representors {
+		if r.Netdev.HWTCOffload == nil || !r.Netdev.HWTCOffload.On {
+			return "hw-tc-offload is off on the representor " + r.Netdev.Name
+		}
+	}
+	return ""
+}
+
+func planStatus(f Facts) *sriovv1.PlanStatus {
+	if f.Plan.Empty() {
+		return nil
+	}
+	out := &sriovv1.PlanStatus{
+		Hash: f.Plan.Hash(), Disruption: f.Decision.Disruption, AffectedPods: f.Decision.AffectedPods,
+	}
+	steps := f.Plan.Steps()
+	shown := steps
+	if len(steps) > maxSteps {
+		shown = steps[:maxSteps-1]
+	}
+	for _, s := range shown {
+		out.Steps = append(out.Steps, s.String())
+	}
+	if len(steps) > maxSteps {
+		out.Steps = append(out.Steps, fmt.Sprintf("and %d more steps", len(steps)-len(shown)))
+	}
+	return out
+}
+
+func conditionStatus(b bool) metav1.ConditionStatus {
+	if b {
+		return metav1.ConditionTrue
+	}
+	return metav1.ConditionFalse
+}
+
+// clip shortens a text to at most limit bytes, at the border of a character.
+func clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	const mark = " ..."
+	return strings.ToValidUTF8(s[:limit-len(mark)], "") + mark
+}

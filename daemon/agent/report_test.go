@@ -1,0 +1,262 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
+)
+
+const address = "0000:5f:00.0"
+
+func ptr[T any](v T) *T { return &v }
+
+// node returns a node with one PF with two VFs in switchdev mode, the first
+// one held by a pod.
+func node() inventory.Node {
+	on := &inventory.Feature{On: true}
+	return inventory.Node{PFs: []inventory.PF{{
+		PCIAddress: address, Vendor: "15b3", DeviceID: "1017", Driver: "mlx5_core",
+		NumVFs: ptr(2), TotalVFs: ptr(8), NUMANode: ptr(0),
+		Netdev: &inventory.Netdev{
+			Name: "ens41f0np0", MAC: "08:c0:eb:f4:85:ab", MTU: 1500, LinkType: "ETH", Up: true,
+			SpeedMbps: ptr(25000), HWTCOffload: on, SwitchID: "ab85f4ebc008",
+		},
+		Eswitch: inventory.Eswitch{Known: true, Supported: true, Mode: "switchdev"},
+		VFs: []inventory.VF{
+			{Index: 0, PCIAddress: "0000:5f:00.2", Vendor: "15b3", DeviceID: "1018", Driver: "mlx5_core", AdminMAC: "02:00:00:00:00:01", Pod: "shop/cart-0"},
+			{Index: 1, PCIAddress: "0000:5f:00.3", Vendor: "15b3", DeviceID: "1018", Driver: "mlx5_core", Netdev: &inventory.Netdev{Name: "eth1", MAC: "02:00:00:00:00:02", MTU: 1500}},
+		},
+		Representors: []inventory.Representor{
+			{VF: 0, Netdev: inventory.Netdev{Name: "eth2", HWTCOffload: on}},
+			{VF: 1, Netdev: inventory.Netdev{Name: "eth3", HWTCOffload: on}},
+		},
+	}}}
+}
+
+func spec() sriovv1.SriovNetworkNodeStateSpec {
+	return sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "x", Interfaces: []sriovv1.Interface{{
+		PCIAddress: address, NumVfs: 2, EswitchMode: "switchdev",
+	}}}
+}
+
+func planOf(steps ...plan.Step) plan.Plan {
+	p := plan.Plan{Chains: []plan.Chain{{PFs: []string{address}}}}
+	for _, s := range steps {
+		p.Chains[0].Stages = append(p.Chains[0].Stages, plan.Stage{s})
+	}
+	return p
+}
+
+func TestReportConditions(t *testing.T) {
+	observed := node()
+	up := planOf(plan.SetLinkUp{PF: address})
+	blocked := plan.Plan{Blockers: []plan.Blocker{{PF: address, Blocker: sriovv1.Blocker{Code: "X", Message: "no room", Remedy: "make room"}}}}
+	tests := map[string]struct {
+		facts                       Facts
+		ready, reconciling, stalled bool
+		reason, message             string
+		sync                        sriovv1.SyncStatus
+		offload                     bool
+		offloadReason               string
+	}{
+		"converged": {
+			facts: Facts{Spec: spec(), Observed: &observed, Decision: Decision{Verdict: Idle}},
+			ready: true, reason: sriovv1.ReasonConverged, sync: sriovv1.SyncSucceeded,
+			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
+		},
+		"not computed": {
+			facts:       Facts{Observed: &observed, Decision: Decision{Verdict: NotComputed}},
+			reconciling: true, reason: sriovv1.ReasonNotComputed, sync: sriovv1.SyncInProgress,
+			offloadReason: sriovv1.ReasonNoSwitchdev,
+		},
+		"applying": {
+			facts:       Facts{Spec: spec(), Observed: &observed, Plan: up, Applying: true, Decision: Decision{Verdict: Proceed}},
+			reconciling: true, reason: sriovv1.ReasonApplying, sync: sriovv1.SyncInProgress,
+			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
+		},
+		"held for pods": {
+			facts: Facts{Spec: spec(), Observed: &observed, Plan: up,
+				Decision: Decision{Verdict: WaitForDrain, Disruption: sriovv1.DisruptionVFPods, AffectedPods: []string{"shop/cart-0"}}},
+			reconciling: true, reason: sriovv1.ReasonDrainRequired, message: "shop/cart-0", sync: sriovv1.SyncInProgress,
+			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
+		},
+		"held for unknown users": {
+			facts: Facts{Spec: spec(), Observed: &observed, Plan: up,
+				Decision: Decision{Verdict: WaitForDrain, Disruption: sriovv1.DisruptionVFPods}},
+			reconciling: true, reason: sriovv1.ReasonDrainRequired, message: "not known", sync: sriovv1.SyncInProgress,
+			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
+		},
+		"blocked": {
+			facts:   Facts{Spec: spec(), Observed: &observed, Plan: blocked, Decision: Decision{Verdict: Blocked}},
+			stalled: true, reason: sriovv1.ReasonBlocked, message: "0000:5f:00.0: no room; make room", sync: sriovv1.SyncFailed,
+			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
+		},
+		"failed": {
+			facts: Facts{Spec: spec(), Observed: &observed, Plan: up, Failed: "the kernel said no", FailedReason: sriovv1.ReasonApplyFailed,
+				Decision: Decision{Verdict: Proceed}},
+			stalled: true, reason: sriovv1.ReasonApplyFailed, message: "the kernel said no", sync: sriovv1.SyncFailed,
+			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
+		},
+		"ran and did not converge": {
+			facts:   Facts{Spec: spec(), Observed: &observed, Plan: up, Decision: Decision{Verdict: Proceed}},
+			stalled: true, reason: sriovv1.ReasonNotConverged, message: "1 steps are still needed", sync: sriovv1.SyncFailed,
+			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
+		},
+		"host unreadable": {
+			facts:   Facts{Spec: spec(), Failed: "no sysfs", FailedReason: sriovv1.ReasonObserveFailed},
+			stalled: true, reason: sriovv1.ReasonObserveFailed, message: "no sysfs", sync: sriovv1.SyncFailed,
+			offloadReason: sriovv1.ReasonUnknown,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			tt.facts.Generation = 7
+			got := Report(sriovv1.SriovNetworkNodeStateStatus{}, tt.facts, metav1.Now())
+			for kind, want := range map[string]bool{
+				sriovv1.ConditionReady: tt.ready, sriovv1.ConditionReconciling: tt.reconciling,
+				sriovv1.ConditionStalled: tt.stalled, sriovv1.ConditionOffloadReady: tt.offload,
+			} {
+				c := meta.FindStatusCondition(got.Conditions, kind)
+				if c == nil || c.Status != conditionStatus(want) || c.ObservedGeneration != 7 {
+					t.Errorf("condition %s = %+v, want status %v", kind, c, want)
+				}
+			}
+			ready := meta.FindStatusCondition(got.Conditions, sriovv1.ConditionReady)
+			if ready.Reason != tt.reason || !strings.Contains(ready.Message, tt.message) {
+				t.Errorf("Ready = %s: %s, want %s with %q", ready.Reason, ready.Message, tt.reason, tt.message)
+			}
+			if c := meta.FindStatusCondition(got.Conditions, sriovv1.ConditionOffloadReady); c.Reason != tt.offloadReason {
+				t.Errorf("OffloadReady reason = %s, want %s", c.Reason, tt.offloadReason)
+			}
+			if got.SyncStatus != tt.sync || (got.LastSyncError != "") != (tt.sync == sriovv1.SyncFailed) {
+				t.Errorf("syncStatus = %s, lastSyncError = %q", got.SyncStatus, got.LastSyncError)
+			}
+		})
+	}
+}
+
+func TestReportSaysWhatKeepsFromOffloading(t *testing.T) {
+	off := &inventory.Feature{}
+	tests := map[string]struct {
+		change func(*inventory.PF)
+		want   string
+	}{
+		"legacy":                {func(p *inventory.PF) { p.Eswitch.Mode = "legacy" }, "not in switchdev mode"},
+		"mode not known":        {func(p *inventory.PF) { p.Eswitch = inventory.Eswitch{} }, "not in switchdev mode"},
+		"uplink gone":           {func(p *inventory.PF) { p.Netdev = nil }, "no netdev"},
+		"uplink off":            {func(p *inventory.PF) { p.Netdev.HWTCOffload = off }, "off on the uplink ens41f0np0"},
+		"uplink feature absent": {func(p *inventory.PF) { p.Netdev.HWTCOffload = nil }, "off on the uplink"},
+		"representor missing":   {func(p *inventory.PF) { p.Representors = p.Representors[:1] }, "1 of 2 VF representors"},
+		"representor off":       {func(p *inventory.PF) { p.Representors[1].Netdev.HWTCOffload = off }, "representor eth3"},
+		"another PF":            {func(p *inventory.PF) { p.PCIAddress = "0000:01:00.0" }, "not there"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			observed := node()
+			tt.change(&observed.PFs[0])
+			ready, reason, message := offload(Facts{Spec: spec(), Observed: &observed})
+			if ready || reason != sriovv1.ReasonOffloadIncomplete || !strings.Contains(message, tt.want) {
+				t.Errorf("offload() = %v, %s, %q; want %q", ready, reason, message, tt.want)
+			}
+		})
+	}
+}
+
+func TestReportInterfaces(t *testing.T) {
+	observed := node()
+	observed.PFs[0].Unreadable = []inventory.Unreadable{{Fact: "flow_steering_mode", Reason: "input/output error"}}
+	got := Report(sriovv1.SriovNetworkNodeStateStatus{}, Facts{Spec: spec(), Observed: &observed, Decision: Decision{Verdict: Idle}}, metav1.Now())
+	want := []sriovv1.InterfaceStatus{{
+		PCIAddress: address, Name: "ens41f0np0", Mac: "08:c0:eb:f4:85:ab", Driver: "mlx5_core", Vendor: "15b3", DeviceID: "1017",
+		MTU: 1500, NumVfs: 2, TotalVfs: 8, LinkSpeed: "25000 Mb/s", LinkType: "ETH", LinkAdminState: "up", EswitchMode: "switchdev",
+		HWTCOffload: ptr(true), SwitchID: "ab85f4ebc008", NUMANode: ptr(0),
+		Blockers: []sriovv1.Blocker{{Code: "FactUnreadable", Message: "flow_steering_mode could not be read: input/output error"}},
+		VFs: []sriovv1.VirtualFunction{
+			{VfID: 0, PCIAddress: "0000:5f:00.2", Vendor: "15b3", DeviceID: "1018", Driver: "mlx5_core", Mac: "02:00:00:00:00:01", RepresentorName: "eth2", Assigned: true, Pod: "shop/cart-0"},
+			{VfID: 1, PCIAddress: "0000:5f:00.3", Vendor: "15b3", DeviceID: "1018", Driver: "mlx5_core", Name: "eth1", Mac: "02:00:00:00:00:02", MTU: 1500, RepresentorName: "eth3"},
+		},
+	}}
+	if diff := cmp.Diff(want, got.Interfaces); diff != "" {
+		t.Errorf("interfaces (-want +got):\n%s", diff)
+	}
+}
+
+func TestReportKeepsTransitionTimes(t *testing.T) {
+	observed := node()
+	facts := Facts{Spec: spec(), Observed: &observed, Decision: Decision{Verdict: Idle}}
+	early := metav1.NewTime(time.Unix(1000, 0))
+	first := Report(sriovv1.SriovNetworkNodeStateStatus{}, facts, early)
+	second := Report(first, facts, metav1.NewTime(time.Unix(2000, 0)))
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Errorf("the same facts give another status (-first +second):\n%s", diff)
+	}
+}
+
+func TestReportBoundsThePlan(t *testing.T) {
+	observed := node()
+	var steps []plan.Step
+	for i := range 200 {
+		steps = append(steps, plan.SetVFMTU{PF: address, VF: i, MTU: 9000})
+	}
+	got := Report(sriovv1.SriovNetworkNodeStateStatus{}, Facts{Spec: spec(), Observed: &observed, Plan: planOf(steps...), Applying: true}, metav1.Now())
+	if n := len(got.Plan.Steps); n != maxSteps {
+		t.Errorf("%d steps are shown, want %d", n, maxSteps)
+	}
+	if last := got.Plan.Steps[maxSteps-1]; last != "and 137 more steps" {
+		t.Errorf("last step = %q", last)
+	}
+}
+
+func TestGateHoldsOnlyTheChainThatDisrupts(t *testing.T) {
+	observed := node()
+	second := node().PFs[0]
+	second.PCIAddress = "0000:5f:00.1"
+	second.VFs[0].Pod, second.VFs[0].Netdev = "", &inventory.Netdev{Name: "eth9"}
+	observed.PFs = append(observed.PFs, second)
+	p := plan.Plan{Chains: []plan.Chain{
+		{PFs: []string{address}, Stages: []plan.Stage{{plan.RemoveVFs{PF: address, Count: 2}}}},
+		{PFs: []string{second.PCIAddress}, Stages: []plan.Stage{{plan.RemoveVFs{PF: second.PCIAddress, Count: 2}}}},
+	}}
+	got := Decide(spec(), observed, p)
+	want := Decision{
+		Verdict: WaitForDrain, Disruption: sriovv1.DisruptionVFPods, AffectedPods: []string{"shop/cart-0"},
+		Run: plan.Plan{Chains: p.Chains[1:]},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Decide() (-want +got):\n%s", diff)
+	}
+	observed.PodsUnknown = "no kubelet"
+	if got := Decide(spec(), observed, p); !got.Run.Empty() {
+		t.Errorf("with unknown pods, chains may run: %v", got.Run.Steps())
+	}
+}
+
+func TestGateWithoutWork(t *testing.T) {
+	observed := node()
+	if got := Decide(sriovv1.SriovNetworkNodeStateSpec{}, observed, plan.Plan{}); got.Verdict != NotComputed {
+		t.Errorf("spec not computed: %s", got.Verdict)
+	}
+	if got := Decide(spec(), observed, plan.Plan{}); got.Verdict != Idle {
+		t.Errorf("empty plan: %s", got.Verdict)
+	}
+	if got := Decide(spec(), observed, plan.Plan{Blockers: []plan.Blocker{{PF: address}}}); got.Verdict != Blocked {
+		t.Errorf("only blockers: %s", got.Verdict)
+	}
+	if got := Decide(spec(), observed, planOf(plan.SetLinkUp{PF: address})); got.Verdict != Proceed {
+		t.Errorf("harmless step: %s", got.Verdict)
+	}
+}
+
+func TestClip(t *testing.T) {
+	if got := clip(strings.Repeat("ä", 3000), maxMessage); len(got) > maxMessage || !strings.HasSuffix(got, "ä ...") {
+		t.Errorf("clip() gives %d bytes ending in %q", len(got), got[len(got)-8:])
+	}
+}
