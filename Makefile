@@ -72,8 +72,10 @@ generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Write generated code, manifests a
 	@mkdir -p $(OUT)/api/v1 $(OUT)/config/crd/bases $(OUT)/config/rbac $(OUT)/docs
 	$(CONTROLLER_GEN) object paths=./api/... output:object:dir=$(OUT)/api/v1
 	$(CONTROLLER_GEN) crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:artifacts:config=$(OUT)/config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=manager paths=./controllers/... output:rbac:artifacts:config=$(OUT)/config/rbac
 	$(CRD_REF_DOCS) --source-path=./api --config=hack/tools/api-docs/config.yaml --templates-dir=hack/tools/api-docs \
 	  --renderer=markdown --output-path=$(OUT)/docs/api.md --log-level=ERROR
+	go run ./hack/docs $(OUT)/docs
 
 .PHONY: verify
 verify: ## Fail when generated files differ from what generate writes

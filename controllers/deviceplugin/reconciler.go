@@ -69,7 +69,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		// Only another policy can change that, so a retry has no point. What the plugin has stays.
 		log.FromContext(ctx).Info("cannot render the device plugin configuration", "reason", err.Error())
-		r.Recorder.Eventf(renderFailed(state, err))
+		recordRenderFailed(r.Recorder, state, err)
 		return reconcile.Result{}, nil
 	}
 	if err := r.writeConfigMap(ctx, state, data, len(resources) > 0); err != nil {
@@ -160,9 +160,12 @@ func sameLabel(observed, desired map[string]string, key string) bool {
 }
 
 func (r *Reconciler) applyLabels(ctx context.Context, node *metav1.PartialObjectMetadata, desired map[string]string) error {
-	// With the uid, a node that was deleted meanwhile is not created again.
+	// With the uid, a node that was deleted meanwhile is not created again: the
+	// API server answers with a conflict, and the event of the deletion follows.
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, Labels: desired}}
-	if err := ssa.Apply(ctx, r.Client, n, FieldOwner); err != nil {
+	if err := ssa.Apply(ctx, r.Client, n, FieldOwner); apierrors.IsConflict(err) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	answer := nodes.New()

@@ -7,7 +7,9 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
@@ -83,6 +85,8 @@ var _ = Describe("The device plugin configuration", func() {
 		Eventually(labels(ctx, "ours")).Should(HaveKeyWithValue(sriovv1.LabelCapable, "true"))
 		Consistently(labels(ctx, "theirs")).Should(HaveKeyWithValue(sriovv1.LabelCapable, "false"))
 
+		Expect(k.configMap(ctx, "ours")(Default)).To(BeNil())
+
 		By("putting ours back when it is removed")
 		relabel(ctx, "ours", map[string]any{sriovv1.LabelCapable: nil})
 		Eventually(labels(ctx, "ours")).Should(HaveKeyWithValue(sriovv1.LabelCapable, "true"))
@@ -95,6 +99,25 @@ var _ = Describe("The device plugin configuration", func() {
 		n := &corev1.Node{ObjectMeta: metav1Name("theirs")}
 		Expect(ssa.Apply(ctx, c, n, nfd)).To(Succeed())
 		Eventually(labels(ctx, "theirs")).Should(HaveKeyWithValue(sriovv1.LabelCapable, "true"))
+	})
+
+	It("stays as it is, without retries, when the plugin would refuse a resource", func(ctx SpecContext) {
+		k := newCluster(ctx)
+		k.create(ctx, guidePolicy())
+		k.node(ctx, "cx", nil)
+		k.report(ctx, "cx", connectX5(0), connectX5(1))
+		Eventually(k.configMap(ctx, "cx")).ShouldNot(BeNil())
+		k.idle()
+		k.stop() // or it would repair the spec
+		before := k.configMap(ctx, "cx")(Default)
+		update(ctx, k, &sriovv1.SriovNetworkNodeState{}, "cx", func(s *sriovv1.SriovNetworkNodeState) {
+			s.Spec.Interfaces[0].VfGroups[0].ResourceName = "no/resource"
+		})
+		recorder := events.NewFakeRecorder(1)
+		r := &deviceplugin.Reconciler{Client: c, Recorder: recorder, Namespace: k.namespace}
+		Expect(r.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Name: "cx"}})).To(BeZero())
+		Expect(recorder.Events).To(Receive(And(ContainSubstring("Warning"), ContainSubstring("no/resource"))))
+		Expect(k.configMap(ctx, "cx")(Default)).To(Equal(before))
 	})
 
 	It("gives its labels up when the node is no longer managed", func(ctx SpecContext) {

@@ -11,7 +11,10 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/controllers/manager"
 )
 
-// idle waits until the manager has sent nothing for a second.
+// quiet is longer than any controller waits before it sends something.
+const quiet = 700 * time.Millisecond
+
+// idle waits until the manager has sent nothing for a while.
 func (k *cluster) idle() {
 	GinkgoHelper()
 	last, since := k.requests.All(), time.Now()
@@ -20,7 +23,7 @@ func (k *cluster) idle() {
 			last, since = now, time.Now()
 		}
 		return time.Since(since)
-	}).WithTimeout(30 * time.Second).Should(BeNumerically(">=", time.Second))
+	}).WithTimeout(30 * time.Second).Should(BeNumerically(">=", quiet))
 }
 
 var _ = Describe("A fleet", func() {
@@ -51,7 +54,7 @@ var _ = Describe("A fleet", func() {
 		k.stop()
 		k.requests.Reset()
 		before := reconciles("policy")
-		k.start()
+		k.start(ctx)
 		Eventually(func() float64 { return reconciles("policy") - before }).Should(BeNumerically(">=", 3))
 		k.idle()
 		// Leader election records an event that says who leads.

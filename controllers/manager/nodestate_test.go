@@ -161,7 +161,7 @@ var _ = Describe("Node states", func() {
 
 		By("not starting the delay again when the manager restarts")
 		k.stop()
-		k.start()
+		k.start(ctx)
 		Consistently(func() string { return k.state(ctx, "leaver").Annotations[sriovv1.AnnotationKeepUntil] }).
 			Should(Equal(until.Format(time.RFC3339Nano)))
 

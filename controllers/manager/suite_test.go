@@ -3,6 +3,8 @@ package manager_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,9 +13,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -43,7 +47,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	log.SetLogger(zap.New(zap.WriteTo(GinkgoWriter)))
 	SetDefaultEventuallyTimeout(15 * time.Second)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
-	SetDefaultConsistentlyDuration(time.Second)
+	SetDefaultConsistentlyDuration(500 * time.Millisecond)
 	SetDefaultConsistentlyPollingInterval(50 * time.Millisecond)
 	EnforceDefaultTimeoutsWhenUsingContexts()
 
@@ -56,6 +60,41 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	c, err = client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 })
+
+// grant gives a user what the manager may do by config/rbac, and no more, so
+// that every spec shows that it is enough.
+func grant(ctx context.Context, namespace, user string) {
+	GinkgoHelper()
+	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
+	root, err := controlplane.ModuleRoot()
+	Expect(err).NotTo(HaveOccurred())
+	file, err := os.Open(filepath.Join(root, "config", "rbac", "role.yaml"))
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { Expect(file.Close()).To(Succeed()) }()
+	documents := yaml.NewYAMLOrJSONDecoder(file, 4096)
+
+	var everywhere rbacv1.ClusterRole
+	Expect(documents.Decode(&everywhere)).To(Succeed())
+	Expect(everywhere.Kind).To(Equal("ClusterRole"))
+	everywhere.Name = "manager-of-" + namespace
+	Expect(c.Create(ctx, &everywhere)).To(Succeed())
+	Expect(c.Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: everywhere.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: everywhere.Name},
+		Subjects:   subjects,
+	})).To(Succeed())
+
+	var here rbacv1.Role
+	Expect(documents.Decode(&here)).To(Succeed())
+	Expect(here.Kind).To(Equal("Role"))
+	here.Namespace = namespace
+	Expect(c.Create(ctx, &here)).To(Succeed())
+	Expect(c.Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: here.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: here.Name},
+		Subjects:   subjects,
+	})).To(Succeed())
+}
 
 // cluster is a namespace of the operator with a running manager, and the nodes
 // that the spec made. Both end with the spec.
@@ -74,18 +113,20 @@ func newCluster(ctx context.Context, change ...func(*manager.Options)) *cluster 
 	k := &cluster{namespace: ns.Name, requests: &counting.Requests{}}
 	counted := rest.CopyConfig(config)
 	counted.Wrap(k.requests.Wrap)
+	counted.Impersonate.UserName = "system:serviceaccount:" + k.namespace + ":manager"
+	grant(ctx, k.namespace, counted.Impersonate.UserName)
 	k.options = manager.Options{Config: counted, Namespace: k.namespace, RemovalDelay: time.Hour}
 	for _, f := range change {
 		f(&k.options)
 	}
-	k.start()
+	k.start(ctx)
 	DeferCleanup(func() { k.stop() })
 	return k
 }
 
 // start runs a manager until stop is called or the spec ends.
-func (k *cluster) start() {
-	ctx, cancel := context.WithCancel(log.IntoContext(context.Background(), log.Log.WithValues("operator", k.namespace)))
+func (k *cluster) start(ctx context.Context) {
+	ctx, cancel := context.WithCancel(log.IntoContext(context.WithoutCancel(ctx), log.Log.WithValues("operator", k.namespace)))
 	done := make(chan error, 1)
 	go func() {
 		defer GinkgoRecover()

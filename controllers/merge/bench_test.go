@@ -90,7 +90,10 @@ func TestNonSelectingPoliciesCostNoMemory(t *testing.T) {
 	}
 	few := merge.Compile(selecting)
 	allocs := func(s *merge.Set) float64 { return testing.AllocsPerRun(100, func() { s.Merge(nodes[0]) }) }
-	if a, f := allocs(all), allocs(few); a != f || len(selecting) == len(policies) {
+	// One allocation per other policy would be 93. The race detector makes
+	// pools of the standard library forget, which costs a few on either side.
+	const noise = 20
+	if a, f := allocs(all), allocs(few); a > f+noise || len(policies)-len(selecting) != 93 {
 		t.Errorf("%d policies: %.0f allocations, the %d that select the node: %.0f", len(policies), a, len(selecting), f)
 	}
 }

@@ -1,10 +1,10 @@
 package nodes
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,13 +62,13 @@ func Transform(in any) (any, error) {
 	n.SetFinalizers(nil)
 	var kept []metav1.ManagedFieldsEntry
 	for _, entry := range n.GetManagedFields() {
-		if entry.FieldsV1 == nil || !bytes.Contains(entry.FieldsV1.Raw, []byte(capableField)) {
+		if entry.FieldsV1 == nil || !strings.Contains(entry.FieldsV1.GetRawString(), capableField) {
 			continue
 		}
 		kept = append(kept, metav1.ManagedFieldsEntry{
 			Manager:   entry.Manager,
 			Operation: entry.Operation,
-			FieldsV1:  &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{` + capableField + `:{}}}}`)},
+			FieldsV1:  metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{` + capableField + `:{}}}}`),
 		})
 	}
 	n.SetManagedFields(kept)
@@ -82,7 +82,7 @@ func CapableLabelOwner(n client.Object, other client.FieldOwner) string {
 		if entry.Manager == string(other) || entry.FieldsV1 == nil {
 			continue
 		}
-		if bytes.Contains(entry.FieldsV1.Raw, []byte(capableField)) {
+		if strings.Contains(entry.FieldsV1.GetRawString(), capableField) {
 			return entry.Manager
 		}
 	}

@@ -79,8 +79,12 @@ func load(ctx context.Context, opts Options) (*loader, error) {
 
 // document reads an object, or all objects of a list.
 func (l *loader) document(ctx context.Context, d document) error {
-	var object map[string]any
-	if err := utiljson.Unmarshal(d.data, &object); err != nil {
+	var value any
+	if err := utiljson.Unmarshal(d.data, &value); err != nil {
+		return fmt.Errorf("decoding %s: %w", d.source, err)
+	}
+	object, isObject := value.(map[string]any)
+	if !isObject {
 		l.problem(d.source, "", "", "not an object")
 		return nil
 	}

@@ -3,9 +3,11 @@ package agent
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
 
 // interfaces turns the inventory into the API's form, with the blockers of each PF.
@@ -14,18 +16,29 @@ func interfaces(f Facts) []sriovv1.InterfaceStatus {
 	for i := range f.Observed.PFs {
 		pf := &f.Observed.PFs[i]
 		status := interfaceStatus(pf, f.Observed.Bonds)
-		for _, u := range pf.Unreadable {
-			status.Blockers = append(status.Blockers, sriovv1.Blocker{
-				Code: blockerUnreadable, Message: fmt.Sprintf("%s could not be read: %s", u.Fact, u.Reason),
-			})
-		}
-		status.Blockers = append(status.Blockers, f.Plan.BlockersOf(pf.PCIAddress)...)
+		status.Blockers = blockers(pf, f.Plan.BlockersOf(pf.PCIAddress))
 		status.ExternallyManaged = slices.ContainsFunc(f.Spec.Interfaces, func(want sriovv1.Interface) bool {
 			return want.PCIAddress == pf.PCIAddress && want.ExternallyManaged
 		})
 		out = append(out, status)
 	}
 	return out
+}
+
+// blockers adds to those of the plan the facts that could not be read and that
+// the plan did not need.
+func blockers(pf *inventory.PF, planned []sriovv1.Blocker) []sriovv1.Blocker {
+	for _, u := range pf.Unreadable {
+		if slices.ContainsFunc(planned, func(b sriovv1.Blocker) bool {
+			return b.Code == plan.CodeFactUnreadable && strings.Contains(b.Message, u.Fact)
+		}) {
+			continue
+		}
+		planned = append(planned, sriovv1.Blocker{
+			Code: plan.CodeFactUnreadable, Message: fmt.Sprintf("%s could not be read: %s", u.Fact, u.Reason),
+		})
+	}
+	return planned
 }
 
 func interfaceStatus(pf *inventory.PF, bonds []inventory.Bond) sriovv1.InterfaceStatus {

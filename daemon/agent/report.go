@@ -19,9 +19,6 @@ const (
 	maxMessage = 4096
 )
 
-// blockerUnreadable is the code of a fact that exists and could not be read.
-const blockerUnreadable = "FactUnreadable"
-
 // Facts are everything that the status of a node state is made of.
 type Facts struct {
 	Generation int64

@@ -29,7 +29,7 @@ func TestConverge(t *testing.T) {
 }
 
 func converges(ctx context.Context, s *scenario) error {
-	k := s.boot()
+	k := s.boot(ctx)
 	defer k.Close()
 	for n, spec := range s.specs {
 		first, err := take(ctx, k, spec)
@@ -195,7 +195,7 @@ func TestDisruption(t *testing.T) {
 }
 
 func admitsDisruption(ctx context.Context, s *scenario) error {
-	k := s.boot()
+	k := s.boot(ctx)
 	defer k.Close()
 	for n, spec := range s.specs {
 		before := held(k.Dump())

@@ -79,7 +79,7 @@ func TestReboot(t *testing.T) {
 func survives(ctx context.Context, s *scenario, c crash) error {
 	last := len(s.specs) - 1
 	prepare := func() (*simhost.Kernel, error) {
-		k := s.boot()
+		k := s.boot(ctx)
 		for _, spec := range s.specs[:last] {
 			if err := stabilize(ctx, k, spec); err != nil {
 				k.Close()

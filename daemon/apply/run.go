@@ -237,9 +237,9 @@ func (c *chainRun) failure(ctx context.Context, step plan.Step, err error) Failu
 	}
 	var found *fault
 	switch {
-	case s.Errno != 0:
 	case errors.As(err, &found):
 		s.Fault = found.kind
+	case s.Errno != 0:
 	case errors.Is(err, context.DeadlineExceeded):
 		s.Fault = failure.FaultTimeout
 	case errors.Is(err, context.Canceled):

@@ -34,7 +34,7 @@ type port struct {
 // action is something that somebody else does to the machine. It may be refused.
 type action struct {
 	text string
-	do   func(*simhost.Kernel) error
+	do   func(context.Context, *simhost.Kernel) error
 }
 
 func (a action) String() string { return a.text }
@@ -77,7 +77,7 @@ func ifaceText(i *sriovv1.Interface) string {
 }
 
 // boot makes the machine. Inside a synctest bubble only.
-func (s *scenario) boot() *simhost.Kernel {
+func (s *scenario) boot(ctx context.Context) *simhost.Kernel {
 	opts := s.opts
 	opts.NICs = nil
 	for _, make := range s.nics {
@@ -86,7 +86,7 @@ func (s *scenario) boot() *simhost.Kernel {
 	k := simhost.New(opts)
 	for _, a := range s.before {
 		// An administrator is refused what the kernel refuses.
-		_ = a.do(k)
+		_ = a.do(ctx, k)
 		k.Settle()
 	}
 	return k
@@ -121,17 +121,26 @@ func takeIf(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNod
 	if err != nil {
 		return turn{}, err
 	}
-	observed, err := observe.Node(ctx, h)
+	observed, p, err := look(ctx, h, spec, led)
 	if err != nil {
 		return turn{}, err
 	}
-	p := plan.Compute(plan.Input{Spec: spec, Observed: observed, Owned: led.Record(), Drivers: driver.Default()})
 	t := turn{observed: observed, plan: p, run: gate(p, observed)}
 	if ungated {
 		t.run = p
 	}
 	t.result = apply.Run(ctx, h, led, observed, t.run)
 	return t, nil
+}
+
+// look observes and plans.
+func look(ctx context.Context, h host.Host, spec sriovv1.SriovNetworkNodeStateSpec, led *ledger.Ledger) (inventory.Node, plan.Plan, error) {
+	observed, err := observe.Node(ctx, h)
+	if err != nil {
+		return observed, plan.Plan{}, err
+	}
+	in := plan.Input{Spec: spec, Observed: observed, Owned: led.Record(), Drivers: driver.Default()}
+	return observed, plan.Compute(in), nil
 }
 
 // gate holds chains that would disrupt.
@@ -234,7 +243,7 @@ func scenarios(most int, kubelet bool) *rapid.Generator[*scenario] {
 			s.before = append(s.before, past(t, p)...)
 		}
 		if !kubelet && rapid.IntRange(0, 11).Draw(t, "podsUnknown") == 11 {
-			s.before = append(s.before, action{"pods unavailable", func(k *simhost.Kernel) error {
+			s.before = append(s.before, action{"pods unavailable", func(_ context.Context, k *simhost.Kernel) error {
 				k.PodsUnavailable(errors.New("the kubelet does not answer"))
 				return nil
 			}})
@@ -250,7 +259,7 @@ func scenarios(most int, kubelet bool) *rapid.Generator[*scenario] {
 func past(t *rapid.T, p port) []action {
 	var out []action
 	// add adds an action once in odds+1 cases; shrinking leaves it out.
-	add := func(odds int, text string, do func(*simhost.Kernel) error) {
+	add := func(odds int, text string, do func(context.Context, *simhost.Kernel) error) {
 		if rapid.IntRange(0, odds).Draw(t, text) == odds {
 			out = append(out, action{p.address + " " + text, do})
 		}
@@ -260,52 +269,52 @@ func past(t *rapid.T, p port) []action {
 	add(0, fmt.Sprintf("numvfs %d", vfs), set(p.address, "sriov_numvfs", strconv.Itoa(vfs)))
 	if p.mlx5 {
 		// The kernel refuses while VFs are bound.
-		add(1, "mode switchdev", func(k *simhost.Kernel) error {
-			return k.Admin().Devlink.SetEswitchMode(context.Background(), host.PCIHandle(p.address), "switchdev")
+		add(1, "mode switchdev", func(ctx context.Context, k *simhost.Kernel) error {
+			return k.Admin().Devlink.SetEswitchMode(ctx, host.PCIHandle(p.address), "switchdev")
 		})
-		add(2, "offload on", func(k *simhost.Kernel) error {
-			return k.Admin().Ethtool.SetFeature(context.Background(), p.netdev, host.FeatureHWTCOffload, true)
+		add(2, "offload on", func(ctx context.Context, k *simhost.Kernel) error {
+			return k.Admin().Ethtool.SetFeature(ctx, p.netdev, host.FeatureHWTCOffload, true)
 		})
 	}
 	add(1, "autoprobe 1", set(p.address, "sriov_drivers_autoprobe", "1"))
-	add(2, "mtu 3000", onLink(p.netdev, func(l host.Links, index int) error { return l.SetMTU(context.Background(), index, 3000) }))
-	add(2, "up", onLink(p.netdev, func(l host.Links, index int) error { return l.SetUp(context.Background(), index, true) }))
-	add(11, "node network", func(k *simhost.Kernel) error { k.SetNodeNetwork(p.netdev, "carries the default route"); return nil })
-	add(11, "bond", func(k *simhost.Kernel) error {
+	add(2, "mtu 3000", onLink(p.netdev, func(ctx context.Context, l host.Links, index int) error { return l.SetMTU(ctx, index, 3000) }))
+	add(2, "up", onLink(p.netdev, func(ctx context.Context, l host.Links, index int) error { return l.SetUp(ctx, index, true) }))
+	add(11, "node network", func(_ context.Context, k *simhost.Kernel) error { k.SetNodeNetwork(p.netdev, "carries the default route"); return nil })
+	add(11, "bond", func(ctx context.Context, k *simhost.Kernel) error {
 		bond := "b" + p.netdev[len(p.netdev)-3:]
-		down := onLink(p.netdev, func(l host.Links, index int) error { return l.SetUp(context.Background(), index, false) })
-		return errors.Join(down(k), k.AddBond(bond, simhost.BondOptions{Mode: "active-backup"}), k.Enslave(bond, p.netdev))
+		down := onLink(p.netdev, func(ctx context.Context, l host.Links, index int) error { return l.SetUp(ctx, index, false) })
+		return errors.Join(down(ctx, k), k.AddBond(bond, simhost.BondOptions{Mode: "active-backup"}), k.Enslave(bond, p.netdev))
 	})
 	for i := range vfs {
-		onVF := func(odds int, text string, do func(*simhost.Kernel, string) error) {
-			add(odds, fmt.Sprintf("vf %d %s", i, text), func(k *simhost.Kernel) error {
-				target, err := k.Admin().FS.ReadLink(context.Background(), fmt.Sprintf("sys/bus/pci/devices/%s/virtfn%d", p.address, i))
+		onVF := func(odds int, text string, do func(context.Context, *simhost.Kernel, string) error) {
+			add(odds, fmt.Sprintf("vf %d %s", i, text), func(ctx context.Context, k *simhost.Kernel) error {
+				target, err := k.Admin().FS.ReadLink(ctx, fmt.Sprintf("sys/bus/pci/devices/%s/virtfn%d", p.address, i))
 				if err != nil {
 					return err
 				}
-				return do(k, path.Base(target))
+				return do(ctx, k, path.Base(target))
 			})
 		}
-		onVF(4, "unbind", func(k *simhost.Kernel, vf string) error { return set(vf, "driver/unbind", vf)(k) })
-		onVF(4, "override vfio-pci", func(k *simhost.Kernel, vf string) error { return set(vf, "driver_override", "vfio-pci")(k) })
-		onVF(2, "probe", func(k *simhost.Kernel, vf string) error {
-			return k.Admin().FS.WriteFile(context.Background(), "sys/bus/pci/drivers_probe", []byte(vf))
+		onVF(4, "unbind", func(ctx context.Context, k *simhost.Kernel, vf string) error { return set(vf, "driver/unbind", vf)(ctx, k) })
+		onVF(4, "override vfio-pci", func(ctx context.Context, k *simhost.Kernel, vf string) error { return set(vf, "driver_override", "vfio-pci")(ctx, k) })
+		onVF(2, "probe", func(ctx context.Context, k *simhost.Kernel, vf string) error {
+			return k.Admin().FS.WriteFile(ctx, "sys/bus/pci/drivers_probe", []byte(vf))
 		})
-		onVF(6, "pod", func(k *simhost.Kernel, vf string) error { return k.AssignVF(vf, fmt.Sprintf("ns/%s-%d", p.netdev, i)) })
+		onVF(6, "pod", func(_ context.Context, k *simhost.Kernel, vf string) error { return k.AssignVF(vf, fmt.Sprintf("ns/%s-%d", p.netdev, i)) })
 	}
 	return out
 }
 
-func set(address, attribute, value string) func(*simhost.Kernel) error {
-	return func(k *simhost.Kernel) error {
-		return k.Admin().FS.WriteFile(context.Background(), "sys/bus/pci/devices/"+address+"/"+attribute, []byte(value))
+func set(address, attribute, value string) func(context.Context, *simhost.Kernel) error {
+	return func(ctx context.Context, k *simhost.Kernel) error {
+		return k.Admin().FS.WriteFile(ctx, "sys/bus/pci/devices/"+address+"/"+attribute, []byte(value))
 	}
 }
 
-func onLink(name string, do func(host.Links, int) error) func(*simhost.Kernel) error {
-	return func(k *simhost.Kernel) error {
+func onLink(name string, do func(context.Context, host.Links, int) error) func(context.Context, *simhost.Kernel) error {
+	return func(ctx context.Context, k *simhost.Kernel) error {
 		links := k.Admin().Links
-		list, err := links.List(context.Background())
+		list, err := links.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -313,7 +322,7 @@ func onLink(name string, do func(host.Links, int) error) func(*simhost.Kernel) e
 		if i < 0 {
 			return errors.New("no such link")
 		}
-		return do(links, list[i].Index)
+		return do(ctx, links, list[i].Index)
 	}
 }
 

@@ -51,7 +51,7 @@ func numVFsEntries() []Entry {
 		{Code: "NoSRIOVDriver", Steps: []string{createVFs, removeVFs}, Errnos: []syscall.Errno{syscall.ENOENT},
 			Message: "the PF has no driver that can make VFs",
 			Remedy:  "bind the PF to its network driver; turn SR-IOV on in BIOS and firmware"},
-		{Code: "VFInVM", Steps: []string{removeVFs, createVFs}, Errnos: []syscall.Errno{syscall.EPERM, syscall.EBUSY},
+		{Code: "VFInVM", Steps: []string{removeVFs}, Errnos: []syscall.Errno{syscall.EPERM, syscall.EBUSY},
 			Texts:   []string{"VFs assigned", "VFs are assigned", "orphan VFs"},
 			Message: "a virtual machine holds a VF",
 			Remedy:  "stop or drain the virtual machine first"},

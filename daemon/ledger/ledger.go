@@ -99,8 +99,9 @@ func (l *Ledger) Record() Record {
 }
 
 // Note remembers a PF before the first effect on it. What is already known stays:
-// the state at first contact is that of the first Note, except that number of VFs
-// and mode are those of the first Note with ownsVFs.
+// the state at first contact is that of the first Note. Only when somebody else
+// has changed the number of VFs or the mode since, and now we are about to, it is
+// theirs that we go back to.
 func (l *Ledger) Note(ctx context.Context, pciAddress string, initial Initial, ownsVFs bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -111,9 +112,11 @@ func (l *Ledger) Note(ctx context.Context, pciAddress string, initial Initial, o
 	noted := PF{Initial: initial, OwnsVFs: ownsVFs}
 	if ok {
 		noted.Initial = known.Initial
-		noted.Initial.NumVFs = initial.NumVFs
-		noted.Initial.EswitchMode = initial.EswitchMode
-		noted.Initial.VFs = initial.VFs
+		if known.Initial.NumVFs != initial.NumVFs || known.Initial.EswitchMode != initial.EswitchMode {
+			noted.Initial.NumVFs = initial.NumVFs
+			noted.Initial.EswitchMode = initial.EswitchMode
+			noted.Initial.VFs = initial.VFs
+		}
 	}
 	next := l.record.clone()
 	if next.PFs == nil {

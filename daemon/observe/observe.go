@@ -16,6 +16,7 @@ import (
 )
 
 const (
+	buses      = "sys/bus"
 	pciDevices = "sys/bus/pci/devices"
 	netClass   = "sys/class/net"
 	bootID     = "proc/sys/kernel/random/boot_id"
@@ -38,15 +39,14 @@ func Node(ctx context.Context, h host.Host) (inventory.Node, error) {
 		return inventory.Node{}, fmt.Errorf("reading the boot id: %w", err)
 	}
 	node := inventory.Node{BootID: strings.TrimSpace(string(id)), PodsUnknown: s.podsUnknown}
-	addresses, err := h.FS.ReadDir(ctx, pciDevices)
-	// A machine without PCI has no such folder, and no PF either.
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	addresses, err := pciAddresses(ctx, h.FS)
+	if err != nil {
 		return inventory.Node{}, fmt.Errorf("listing PCI devices: %w", err)
 	}
 	// A VF has a higher routing ID than its PF, so its PF comes first and names
 	// it: VFs need not be asked whether they are PFs.
 	known := map[string]bool{}
-	for _, address := range slices.Sorted(slices.Values(addresses)) {
+	for _, address := range addresses {
 		if known[address] {
 			continue
 		}
@@ -66,6 +66,18 @@ func Node(ctx context.Context, h host.Host) (inventory.Node, error) {
 		return inventory.Node{}, fmt.Errorf("observing the host: %w", context.Cause(ctx))
 	}
 	return node, nil
+}
+
+// pciAddresses returns the PCI functions of the machine, in order.
+func pciAddresses(ctx context.Context, files host.FS) ([]string, error) {
+	addresses, err := files.ReadDir(ctx, pciDevices)
+	if errors.Is(err, fs.ErrNotExist) {
+		// A machine without PCI has no such folder and no PF, but it has buses: a
+		// root where sysfs is not mounted must not look like it.
+		_, err = files.ReadDir(ctx, buses)
+		return nil, err
+	}
+	return slices.Sorted(slices.Values(addresses)), err
 }
 
 // scan is what one observation knows of the whole node.

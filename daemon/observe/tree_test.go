@@ -17,7 +17,7 @@ import (
 
 // plantTree makes a tree of files. A content of "-> target" is a symbolic link,
 // one of "/" a folder.
-func plantTree(t *testing.T, files map[string]string) host.FS {
+func plantTree(t testing.TB, files map[string]string) host.FS {
 	t.Helper()
 	root := t.TempDir()
 	for name, content := range files {
@@ -118,6 +118,9 @@ func (s static) Feature(_ context.Context, netdev, _ string) (host.Feature, erro
 
 const boot = "proc/sys/kernel/random/boot_id"
 
+// treePF is the PF of most trees.
+const treePF = "0000:3b:00.0"
+
 // sriov are the attributes that every PF has.
 func sriov(more map[string]string) map[string]string {
 	out := map[string]string{
@@ -132,15 +135,15 @@ func sriov(more map[string]string) map[string]string {
 }
 
 // known is what sriov says, as an inventory.
-func known(address string) inventory.PF {
+func known() inventory.PF {
 	return inventory.PF{
-		PCIAddress: address, Vendor: "15b3", DeviceID: "101d", Driver: "mlx5_core", NUMANode: ptr(1),
+		PCIAddress: treePF, Vendor: "15b3", DeviceID: "101d", Driver: "mlx5_core", NUMANode: ptr(1),
 		NumVFs: ptr(0), TotalVFs: ptr(8), Autoprobe: ptr(true), Eswitch: inventory.Eswitch{Known: true},
 	}
 }
 
 func TestTrees(t *testing.T) {
-	const pf = "0000:3b:00.0"
+	const pf = treePF
 	tests := []struct {
 		name  string
 		plant func(files map[string]string)
@@ -166,7 +169,7 @@ func TestTrees(t *testing.T) {
 				device(files, pf, attributes)
 			},
 			want: func() []inventory.PF {
-				want := known(pf)
+				want := known()
 				want.TotalVFs, want.NUMANode, want.Driver, want.Autoprobe = ptr(0), nil, "", ptr(false)
 				return []inventory.PF{want}
 			},
@@ -177,7 +180,7 @@ func TestTrees(t *testing.T) {
 				device(files, pf, sriov(map[string]string{"sriov_numvfs": "many\n", "device": "0xzz\n"}))
 			},
 			want: func() []inventory.PF {
-				want := known(pf)
+				want := known()
 				want.NumVFs, want.DeviceID = nil, ""
 				want.Unreadable = []inventory.Unreadable{
 					{Fact: "device ID", Reason: `"0xzz" is not a PCI id`},
@@ -208,7 +211,7 @@ func TestTrees(t *testing.T) {
 				network: map[int]string{4: "carries the default route"},
 			},
 			want: func() []inventory.PF {
-				want := known(pf)
+				want := known()
 				want.NumVFs = ptr(1)
 				want.Netdev = &inventory.Netdev{Index: 3, Name: "ens1f0", LinkType: "ETH", Up: true}
 				want.NodeNetwork = "its VF netdev ens1f0v0 carries the default route"
@@ -235,7 +238,7 @@ func TestTrees(t *testing.T) {
 				{Index: 3, Name: "eth0", ParentDevice: "virtio3"}, {Index: 4, Name: "eth1", ParentDevice: "virtio4"},
 			}},
 			want: func() []inventory.PF {
-				want := known(pf)
+				want := known()
 				want.NumVFs, want.Driver = ptr(1), "virtio-pci"
 				want.Netdev = &inventory.Netdev{Index: 3, Name: "eth0", LinkType: "ETH"}
 				want.VFs = []inventory.VF{{
@@ -262,7 +265,7 @@ func TestTrees(t *testing.T) {
 				feature: map[string]host.Feature{"ens3r0": {On: true}},
 			},
 			want: func() []inventory.PF {
-				want := known(pf)
+				want := known()
 				want.Eswitch.Supported, want.Eswitch.Mode = true, "switchdev"
 				want.FirmwareVersion, want.BoardID = "28.0.2", "AMDA0097-0001"
 				want.Netdev = &inventory.Netdev{Index: 4, Name: "ens3np0", LinkType: "ETH", SwitchID: "00154d", PortName: "p0"}

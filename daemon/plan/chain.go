@@ -127,14 +127,9 @@ func (b *chainBuilder) settleLinks() {
 	if len(off) > 0 {
 		b.add(SetRepresentorHWTCOffload{PF: pf, VFs: off})
 	}
-	if !b.mtuReached(b.pf.Netdev.MTU) && !b.memberKeepsMTU() {
+	if !b.mtuReached(b.pf.Netdev.MTU) {
 		b.add(SetMTU{PF: pf, MTU: b.mtu})
 	}
-}
-
-// memberKeepsMTU: the MTU of a bond's or bridge's member is that of its master.
-func (b *chainBuilder) memberKeepsMTU() bool {
-	return b.mtuExact && b.pf.Netdev.Master != ""
 }
 
 // representors tells whether some are missing, and which ones do not, or may

@@ -179,7 +179,7 @@ func (s *subject) checkCapacity() []Blocker {
 		return s.blocks(CodeSRIOVDisabled, "sriov_totalvfs is 0")
 	case s.numVFs > total:
 		return s.blocks(CodeTooManyVFs, "%d VFs are wanted, sriov_totalvfs is %d", s.numVFs, total)
-	case s.rebuilds() && s.strategy.CreateUnbound && s.pf.Autoprobe == nil:
+	case s.pf.Autoprobe == nil:
 		return s.blocks(CodeAutoprobeMissing, "there is no sriov_drivers_autoprobe")
 	}
 	return nil
@@ -216,7 +216,7 @@ func (s *subject) checkInterruption() []Blocker {
 	case s.pf.NodeNetwork != "":
 		return s.blocks(CodeNodeNetwork, "%s is wanted, but the PF %s", change, s.pf.NodeNetwork)
 	case n.Master != "":
-		return s.blocks(CodePFHasMaster, "%s is wanted, but the PF's netdev %s is a member of %s", change, n.Name, strings.TrimSpace(n.MasterKind+" "+n.Master))
+		return s.blocks(CodePFHasMaster, "%s is wanted, but the PF's netdev %s is a member of %s", change, n.Name, masterText(n))
 	}
 	return nil
 }
@@ -299,14 +299,23 @@ func (s *subject) mayCarryNode(vf *inventory.VF) bool {
 	return s.pf.NodeNetwork != "" && vf != nil && vf.Netdev != nil && vf.Netdev.Up
 }
 
-// mtuBlockers keeps a new MTU away from a PF that carries the node's network:
-// most drivers restart the port for it.
+// mtuBlockers keeps a new MTU away from a PF that carries the node's network,
+// because most drivers restart the port for it, and from a member of a bond or
+// bridge, because that one sets its members' MTU.
 func (s *subject) mtuBlockers() []Blocker {
 	n := s.pf.Netdev
-	if s.pf.NodeNetwork == "" || s.mtuReached(n.MTU) {
+	if s.mtuReached(n.MTU) || s.pf.NodeNetwork == "" && n.Master == "" {
+		return nil
+	}
+	// What was a member's MTU when we came, its master has changed since.
+	if s.mtuExact && n.Master != "" {
+		s.mtu = 0
 		return nil
 	}
 	found := blocker(s.desired.pf, CodeNodeNetwork, "an MTU of %d instead of %d is wanted, but the PF %s", s.mtu, n.MTU, s.pf.NodeNetwork)
+	if s.pf.NodeNetwork == "" {
+		found = blocker(s.desired.pf, CodePFHasMaster, "an MTU of %d instead of %d is wanted, but the PF's netdev %s is a member of %s", s.mtu, n.MTU, n.Name, masterText(n))
+	}
 	s.mtu = 0
 	for i := range s.vfs {
 		if s.vfs[i].mtu > n.MTU {
@@ -314,6 +323,10 @@ func (s *subject) mtuBlockers() []Blocker {
 		}
 	}
 	return []Blocker{found}
+}
+
+func masterText(n *inventory.Netdev) string {
+	return strings.TrimSpace(n.MasterKind + " " + n.Master)
 }
 
 // mtuReached tells whether an MTU of the PF is good enough.

@@ -129,8 +129,9 @@ func loses(pf *inventory.PF, t touched, podsUnknown bool, pods map[string]bool) 
 		if vf.Pod != "" {
 			pods[vf.Pod] = true
 		}
-		// Without a driver there is nothing of a VF that a pod could use.
-		lost = lost || podsUnknown && vf.Driver != "" || inUse(vf)
+		// A VF without a driver is of no use to a pod until it is bound again.
+		unknown := podsUnknown && (t.all || vf.Driver != "")
+		lost = lost || unknown || inUse(vf)
 	}
 	return lost
 }

@@ -150,8 +150,8 @@ func fromLedger(address string, owned ledger.PF, pf *inventory.PF) desired {
 		d.numVFs = valueOr(pf.NumVFs, 0)
 		d.mode = modeOf(pf)
 	}
-	// A netdev comes out of a mode change down.
-	d.up = d.structure && initial.Up != nil && *initial.Up
+	// A netdev comes out of a mode change down, and VFs need their PF up.
+	d.up = d.structure && (d.numVFs > 0 || initial.Up != nil && *initial.Up)
 	d.vfs = make([]vfWant, d.numVFs)
 	for i := range d.vfs {
 		v, ok := initial.VF(i)

@@ -74,7 +74,7 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 	f := &Fleet{Client: c, Namespace: o.Namespace, cancel: cancel}
 	f.run("manager", func() error {
 		return manager.Run(ctx, manager.Options{
-			Config: configFor("manager"), Namespace: o.Namespace,
+			Config: configFor("manager"), Namespace: o.Namespace, RemovalDelay: manager.DefaultRemovalDelay,
 			MetricsBindAddress: "0", ProbeBindAddress: "0",
 		})
 	})

@@ -14,19 +14,36 @@ import (
 func quiet(ctx context.Context) {
 	Eventually(notReady).WithContext(ctx).Should(BeEmpty())
 	quietFor(time.Second)
-	requests.Reset()
+	resetRequests()
+}
+
+func resetRequests() {
+	for _, r := range requests {
+		r.Reset()
+	}
+}
+
+// writes counts, by component and resource, what was sent since the last reset.
+func writes() map[string]int {
+	out := map[string]int{}
+	for component, r := range requests {
+		for what, n := range r.Writes() {
+			out[component+": "+what] = n
+		}
+	}
+	return out
 }
 
 // quietFor waits until nothing has moved for d.
 func quietFor(d time.Duration) {
 	type picture struct {
-		writes []string
+		writes map[string]int
 		ops    map[string]simhost.Ops
 	}
 	last := picture{}
 	since := time.Now()
 	Eventually(func(g Gomega) {
-		now := picture{writes: requests.Writes(), ops: totalOps()}
+		now := picture{writes: writes(), ops: totalOps()}
 		if !reflect.DeepEqual(last, now) {
 			last, since = now, time.Now()
 		}

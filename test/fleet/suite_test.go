@@ -14,6 +14,7 @@ import (
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
 	"github.com/sriov-offload/sriov-offload-operator/test/controlplane"
+	"github.com/sriov-offload/sriov-offload-operator/test/counting"
 	"github.com/sriov-offload/sriov-offload-operator/test/fleet"
 )
 
@@ -25,10 +26,13 @@ func TestFleet(t *testing.T) {
 const namespace = "kube-system"
 
 var (
-	requests = &fleet.Requests{}
-	running  *fleet.Fleet
-	options  fleet.Options
-	kernels  = map[string]*simhost.Kernel{}
+	running *fleet.Fleet
+	options fleet.Options
+	kernels = map[string]*simhost.Kernel{}
+	// requests to the API server, by component: "manager" or the node of a daemon.
+	requests = map[string]*counting.Requests{
+		"manager": {}, "node1": {}, "node2": {}, "node3": {},
+	}
 )
 
 var _ = BeforeSuite(func(ctx context.Context) {
@@ -43,7 +47,11 @@ var _ = BeforeSuite(func(ctx context.Context) {
 
 	options = fleet.Options{
 		Config: cp.Config, Namespace: namespace,
-		ConfigFor: func(component string) *rest.Config { return requests.Config(cp.Config, component) },
+		ConfigFor: func(component string) *rest.Config {
+			config := rest.CopyConfig(cp.Config)
+			config.Wrap(requests[component].Wrap)
+			return config
+		},
 	}
 	for name, nic := range map[string]simhost.NIC{
 		"node1": guideNIC(), "node2": guideNIC(), "node3": simhost.Igb82576(),

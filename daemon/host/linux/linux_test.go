@@ -37,8 +37,10 @@ func TestThisMachine(t *testing.T) {
 // TestRoot keeps files below another root, where the kubelet's socket is as well.
 func TestRoot(t *testing.T) {
 	root := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(root, "proc/sys/kernel/random"), 0o755); err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{"proc/sys/kernel/random", "sys/bus"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(root, "proc/sys/kernel/random/boot_id"), []byte("b00t\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -54,6 +56,12 @@ func TestRoot(t *testing.T) {
 	}
 	if want := filepath.Join(root, linux.KubeletSocket); !strings.Contains(node.PodsUnknown, want) {
 		t.Errorf("PodsUnknown %q does not name %s", node.PodsUnknown, want)
+	}
+	if err := os.RemoveAll(filepath.Join(root, "sys")); err != nil {
+		t.Fatal(err)
+	}
+	if node, err := observe.Node(t.Context(), h); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without sysfs: %+v, %v", node, err)
 	}
 	if _, err := h.Log.Recent(t.Context(), "pci", 1); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("log of a root without /dev: %v", err)

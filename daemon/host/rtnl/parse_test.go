@@ -92,7 +92,9 @@ func TestParseLink(t *testing.T) {
 // vfMessage is what a PF's link says of two VFs, in the attributes and structs of
 // the kernel's rtnl_fill_vfinfo.
 func vfMessage(kind uint16) []byte {
-	mac := func(vf uint32, mac ...byte) []byte { return append(words(vf), append(mac, make([]byte, 32-len(mac))...)...) }
+	mac := func(vf uint32, mac ...byte) []byte {
+		return append(words(vf), append(mac, make([]byte, 32-len(mac))...)...)
+	}
 	guid := binary.NativeEndian.AppendUint64(words(1, 0), 0x506b4b0300abcdef)
 	return message(kind, 4, unix.IFF_UP, nested(unix.IFLA_VFINFO_LIST,
 		nested(nl.IFLA_VF_INFO,

@@ -2,9 +2,11 @@ package rtnl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -47,7 +49,7 @@ func (c *Client) List(ctx context.Context) ([]host.Link, error) {
 func (c *Client) VFs(ctx context.Context, index int) ([]host.LinkVF, error) {
 	request := linkRequest(unix.RTM_GETLINK, unix.NLM_F_ACK, index, 0, 0)
 	addUint32(request, unix.IFLA_EXT_MASK, extVF|extSkipStats)
-	answers, err := c.do(ctx, "reading VF settings", object(index), request)
+	answers, err := c.doLink(ctx, "reading VF settings", index, request)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func (c *Client) SetUp(ctx context.Context, index int, up bool) error {
 		flags, word = unix.IFF_UP, "up"
 	}
 	request := linkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK, index, flags, unix.IFF_UP)
-	_, err := c.do(ctx, "setting the link "+word, object(index), request)
+	_, err := c.doLink(ctx, "setting the link "+word, index, request)
 	return err
 }
 
@@ -99,7 +101,7 @@ func (c *Client) SetUp(ctx context.Context, index int, up bool) error {
 func (c *Client) SetMTU(ctx context.Context, index, mtu int) error {
 	request := linkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK, index, 0, 0)
 	addUint32(request, unix.IFLA_MTU, uint32(mtu))
-	_, err := c.do(ctx, "setting MTU "+strconv.Itoa(mtu), object(index), request)
+	_, err := c.doLink(ctx, "setting MTU "+strconv.Itoa(mtu), index, request)
 	return err
 }
 
@@ -118,7 +120,7 @@ func (c *Client) SetVFMAC(ctx context.Context, index, vf int, mac string) error 
 	list := nl.NewRtAttr(unix.IFLA_VFINFO_LIST, nil)
 	list.AddRtAttr(nl.IFLA_VF_INFO, nil).AddRtAttr(nl.IFLA_VF_MAC, value)
 	request.AddData(list)
-	_, err = c.do(ctx, op, object(index), request)
+	_, err = c.doLink(ctx, op, index, request)
 	return err
 }
 
@@ -136,7 +138,18 @@ func (c *Client) do(ctx context.Context, op, object string, request *nl.NetlinkR
 	})
 }
 
-// object names a link in errors; callers know it by its ifindex.
+// doLink is do for one link. Callers know it by its ifindex; errors name it too.
+func (c *Client) doLink(ctx context.Context, op string, index int, request *nl.NetlinkRequest) ([][]byte, error) {
+	answers, err := c.do(ctx, op, object(index), request)
+	var refusal *host.Error
+	if errors.As(err, &refusal) && refusal.Errno != 0 && refusal.Errno != syscall.ENODEV {
+		if link, nameErr := net.InterfaceByIndex(index); nameErr == nil {
+			refusal.Object = link.Name
+		}
+	}
+	return answers, err
+}
+
 func object(index int) string { return "link " + strconv.Itoa(index) }
 
 func linkRequest(kind, flags, index int, value, change uint32) *nl.NetlinkRequest {

@@ -120,6 +120,10 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v; want %v with text %q", test.name, err, test.errno, test.text)
 		}
 	}
+	want := "setting MTU 70000 on ens1f0: invalid argument (mtu greater than device maximum)"
+	if err := c.SetMTU(t.Context(), index, 70000); err == nil || err.Error() != want {
+		t.Errorf("refused MTU: %v\nwant %s", err, want)
+	}
 	if err := c.SetVFMAC(t.Context(), index, 0, "not a MAC"); err == nil || !strings.Contains(err.Error(), "not a MAC") {
 		t.Errorf("bad MAC: %v", err)
 	}

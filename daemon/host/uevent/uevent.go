@@ -14,11 +14,10 @@ import (
 )
 
 const (
-	// kernelGroup is the multicast group of the kernel's own uevents; group 2 is
-	// udev's, which anybody may imitate.
-	kernelGroup = 1
-	// linkGroup is the bit of RTNLGRP_LINK.
-	linkGroup = 1 << (unix.RTNLGRP_LINK - 1)
+	// firstGroup is the bit of the first multicast group of either protocol: the
+	// kernel's own uevents, where group 2 is udev's, which anybody may imitate,
+	// and RTNLGRP_LINK.
+	firstGroup = 1
 	// receiveBuffer holds the burst of a few hundred VFs, at about a kilobyte an
 	// event and as much for the kernel's bookkeeping.
 	receiveBuffer = 8 << 20
@@ -40,11 +39,11 @@ var _ host.Events = (*Client)(nil)
 // opened before it returns, in the network namespace of the calling thread: what
 // changes after that is told.
 func (*Client) Subscribe(ctx context.Context) (<-chan host.Event, error) {
-	uevents, err := open(unix.NETLINK_KOBJECT_UEVENT, kernelGroup, receiveBuffer)
+	uevents, err := open(unix.NETLINK_KOBJECT_UEVENT, receiveBuffer)
 	if err != nil {
 		return nil, &host.Error{Op: "subscribing", Object: "uevents", Err: err}
 	}
-	links, err := open(unix.NETLINK_ROUTE, linkGroup, receiveBuffer)
+	links, err := open(unix.NETLINK_ROUTE, receiveBuffer)
 	if err != nil {
 		return nil, errors.Join(&host.Error{Op: "subscribing", Object: "link notifications", Err: err}, uevents.Close())
 	}
@@ -63,7 +62,7 @@ func (*Client) Subscribe(ctx context.Context) (<-chan host.Event, error) {
 
 // open returns a subscribed socket that the runtime polls, with room for buffer
 // bytes of unread messages.
-func open(protocol int, groups uint32, buffer int) (*os.File, error) {
+func open(protocol, buffer int) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("opening a netlink socket: %w", err)
@@ -72,7 +71,7 @@ func open(protocol int, groups uint32, buffer int) (*os.File, error) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: firstGroup}); err != nil {
 		return nil, errors.Join(fmt.Errorf("binding a netlink socket: %w", err), unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), "netlink"), nil

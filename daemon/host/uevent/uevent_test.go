@@ -94,7 +94,7 @@ func TestSubscribe(t *testing.T) {
 // TestKernelUevents reads the kernel's own uevents of the namespace.
 func TestKernelUevents(t *testing.T) {
 	netnstest.Enter(t)
-	socket, err := open(unix.NETLINK_KOBJECT_UEVENT, kernelGroup, receiveBuffer)
+	socket, err := open(unix.NETLINK_KOBJECT_UEVENT, receiveBuffer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestKernelUevents(t *testing.T) {
 // TestOverrun leaves so many messages unread that the kernel drops some.
 func TestOverrun(t *testing.T) {
 	netnstest.Enter(t)
-	socket, err := open(unix.NETLINK_ROUTE, linkGroup, 2048)
+	socket, err := open(unix.NETLINK_ROUTE, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestOverrun(t *testing.T) {
 // TestForeign has a process, not the kernel, send to the socket.
 func TestForeign(t *testing.T) {
 	netnstest.Enter(t)
-	socket, err := open(unix.NETLINK_ROUTE, linkGroup, receiveBuffer)
+	socket, err := open(unix.NETLINK_ROUTE, receiveBuffer)
 	if err != nil {
 		t.Fatal(err)
 	}
