@@ -293,7 +293,7 @@ func initial(pf *inventory.PF) ledger.Initial {
 		}
 	}
 	for i := range pf.VFs {
-		vf := ledger.InitialVF{Index: pf.VFs[i].Index, Driver: pf.VFs[i].Driver}
+		vf := ledger.InitialVF{Index: pf.VFs[i].Index, Driver: pf.VFs[i].Driver, Override: pf.VFs[i].DriverOverride}
 		if pf.VFs[i].Netdev != nil {
 			vf.MTU = pf.VFs[i].Netdev.MTU
 		}

@@ -279,7 +279,10 @@ func past(t *rapid.T, p port) []action {
 	add(1, "autoprobe 1", set(p.address, "sriov_drivers_autoprobe", "1"))
 	add(2, "mtu 3000", onLink(p.netdev, func(ctx context.Context, l host.Links, index int) error { return l.SetMTU(ctx, index, 3000) }))
 	add(2, "up", onLink(p.netdev, func(ctx context.Context, l host.Links, index int) error { return l.SetUp(ctx, index, true) }))
-	add(11, "node network", func(_ context.Context, k *simhost.Kernel) error { k.SetNodeNetwork(p.netdev, "carries the default route"); return nil })
+	add(11, "node network", func(_ context.Context, k *simhost.Kernel) error {
+		k.SetNodeNetwork(p.netdev, "carries the default route")
+		return nil
+	})
 	add(11, "bond", func(ctx context.Context, k *simhost.Kernel) error {
 		bond := "b" + p.netdev[len(p.netdev)-3:]
 		down := onLink(p.netdev, func(ctx context.Context, l host.Links, index int) error { return l.SetUp(ctx, index, false) })
@@ -295,12 +298,18 @@ func past(t *rapid.T, p port) []action {
 				return do(ctx, k, path.Base(target))
 			})
 		}
-		onVF(4, "unbind", func(ctx context.Context, k *simhost.Kernel, vf string) error { return set(vf, "driver/unbind", vf)(ctx, k) })
-		onVF(4, "override vfio-pci", func(ctx context.Context, k *simhost.Kernel, vf string) error { return set(vf, "driver_override", "vfio-pci")(ctx, k) })
+		onVF(4, "unbind", func(ctx context.Context, k *simhost.Kernel, vf string) error {
+			return set(vf, "driver/unbind", vf)(ctx, k)
+		})
+		onVF(4, "override vfio-pci", func(ctx context.Context, k *simhost.Kernel, vf string) error {
+			return set(vf, "driver_override", "vfio-pci")(ctx, k)
+		})
 		onVF(2, "probe", func(ctx context.Context, k *simhost.Kernel, vf string) error {
 			return k.Admin().FS.WriteFile(ctx, "sys/bus/pci/drivers_probe", []byte(vf))
 		})
-		onVF(6, "pod", func(_ context.Context, k *simhost.Kernel, vf string) error { return k.AssignVF(vf, fmt.Sprintf("ns/%s-%d", p.netdev, i)) })
+		onVF(6, "pod", func(_ context.Context, k *simhost.Kernel, vf string) error {
+			return k.AssignVF(vf, fmt.Sprintf("ns/%s-%d", p.netdev, i))
+		})
 	}
 	return out
 }

@@ -20,10 +20,10 @@ const (
 	numVFsDeadline  = 2 * time.Minute
 	eswitchDeadline = 2 * time.Minute
 	awaitDeadline   = time.Minute
-	bindDeadline    = 30 * time.Second
+	bindDeadline    = time.Minute
 	linkDeadline    = 20 * time.Second
 	// netdevWait is how long a VF's netdev may take before the VF is bound once more.
-	netdevWait = 10 * time.Second
+	netdevWait = 20 * time.Second
 )
 
 // executor carries out the steps of one stage.
@@ -110,8 +110,8 @@ func (e *executor) effect(ctx context.Context, step plan.Step) error {
 		return e.bindVF(ctx, s)
 	case plan.UnbindVF:
 		return e.unbindVF(ctx, s)
-	case plan.ClearVFOverride:
-		return e.clearOverride(ctx, s)
+	case plan.SetVFOverride:
+		return e.setVFOverride(ctx, s)
 	case plan.SetVFMTU:
 		return e.setVFMTU(ctx, s)
 	case plan.SetVFAdminMAC:

@@ -36,7 +36,7 @@ func footprintOf(pf *inventory.PF) footprint {
 	}
 	for i := range pf.VFs {
 		vf := &pf.VFs[i]
-		text := vf.Driver
+		text := vf.Driver + " " + vf.DriverOverride
 		if vf.Netdev != nil {
 			text += fmt.Sprintf(" mtu %d", vf.Netdev.MTU)
 		}

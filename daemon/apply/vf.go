@@ -170,12 +170,12 @@ func (e *executor) unbind(ctx context.Context, address, driver string) error {
 	})
 }
 
-func (e *executor) clearOverride(ctx context.Context, s plan.ClearVFOverride) error {
+func (e *executor) setVFOverride(ctx context.Context, s plan.SetVFOverride) error {
 	address, err := e.vfAddress(ctx, s.PF, s.VF)
 	if err != nil {
 		return err
 	}
-	return e.setOverride(ctx, address, "")
+	return e.setOverride(ctx, address, s.Driver)
 }
 
 func (e *executor) setVFMTU(ctx context.Context, s plan.SetVFMTU) error {

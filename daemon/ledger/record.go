@@ -40,6 +40,8 @@ type InitialVF struct {
 	Index int `json:"index"`
 	// Driver is empty when the VF was not bound.
 	Driver string `json:"driver,omitempty"`
+	// Override is driver_override; empty when there was none.
+	Override string `json:"override,omitempty"`
 	// MTU in bytes; 0 when the VF had no netdev.
 	MTU int `json:"mtu,omitempty"`
 }

@@ -163,7 +163,7 @@ func (b *chainBuilder) representors() (missing bool, off []int) {
 // last: that is where a missing IOMMU group shows, and it must not keep the
 // others from being bound.
 func (b *chainBuilder) settleVFs() {
-	var kernel, settings, user []Step
+	var kernel, settings, user, late []Step
 	probed := false
 	for i, w := range b.vfs {
 		vf := b.pf.VF(i)
@@ -182,8 +182,13 @@ func (b *chainBuilder) settleVFs() {
 		default:
 			user = append(user, bind)
 		}
-		if vf != nil && bind == nil && staleOverride(vf.Driver, vf.DriverOverride, w) {
-			kernel = append(kernel, ClearVFOverride{PF: b.desired.pf, VF: i})
+		// An override is set after the bind that it must not disturb.
+		switch step := b.override(i, w, bind != nil); {
+		case step == nil:
+		case w.binding == vfio || w.binding == named:
+			late = append(late, step)
+		default:
+			settings = append(settings, step)
 		}
 		settings = append(settings, b.settings(i, w, bind != nil)...)
 	}
@@ -194,12 +199,34 @@ func (b *chainBuilder) settleVFs() {
 	b.add(kernel...)
 	b.add(settings...)
 	b.add(user...)
+	b.add(late...)
 }
 
-// staleOverride: the VF is on its kernel driver, but would go elsewhere at the
-// next bind.
-func staleOverride(driver, override string, w vfWant) bool {
-	return w.binding == kernelDriver && override != "" && override != driver
+// override returns the step that makes a VF's driver_override what it should be,
+// nil if it is, or becomes so by the bind. On its kernel driver, a VF must not
+// have an override that sends it elsewhere at the next bind.
+func (b *chainBuilder) override(index int, w vfWant, binds bool) Step {
+	now, vf := "", b.pf.VF(index)
+	switch {
+	case binds && w.binding != unbound:
+		// BindVF has set it.
+		if w.binding != kernelDriver && w.binding != kernelIfUnbound {
+			now = w.driver
+		}
+	case !b.fresh:
+		now = vf.DriverOverride
+	}
+	want := now
+	switch {
+	case w.override != nil:
+		want = *w.override
+	case w.binding == kernelDriver && !binds && !b.fresh && now != vf.Driver:
+		want = ""
+	}
+	if want == now {
+		return nil
+	}
+	return SetVFOverride{PF: b.desired.pf, VF: index, Driver: want}
 }
 
 // bind returns the step that gives a VF the wanted driver, nil if it has it.
@@ -214,6 +241,9 @@ func (b *chainBuilder) bind(index int, w vfWant) Step {
 	}
 	switch w.binding {
 	case unbound:
+		if b.fresh && b.strategy.CreateUnbound {
+			return nil
+		}
 		return UnbindVF{PF: pf, VF: index}
 	case kernelIfUnbound:
 		return BindVF{PF: pf, VF: index, Driver: b.strategy.VFDriver, KernelDefault: true}

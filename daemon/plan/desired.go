@@ -37,6 +37,9 @@ type vfWant struct {
 	mtu int
 	// adminMAC tells to keep the VF's MAC.
 	adminMAC bool
+	// override is what driver_override must be; nil when only one that
+	// contradicts the driver is to be cleared.
+	override *string
 }
 
 // desired is what is wanted of one PF, from the spec or from the ledger.
@@ -164,6 +167,9 @@ func fromLedger(address string, owned ledger.PF, pf *inventory.PF) desired {
 			d.vfs[i] = vfWant{binding: named, driver: v.Driver}
 		default:
 			d.vfs[i] = vfWant{binding: kernelDriver, driver: v.Driver, mtu: v.MTU}
+		}
+		if ok {
+			d.vfs[i].override = ptr(v.Override)
 		}
 	}
 	return d

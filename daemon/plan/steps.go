@@ -93,11 +93,13 @@ type UnbindVF struct {
 	VF int
 }
 
-// ClearVFOverride clears a driver_override that the VF's driver contradicts. It
-// has an effect only when the VF is bound the next time.
-type ClearVFOverride struct {
+// SetVFOverride sets the driver_override of a VF. It has an effect only when the
+// VF is bound the next time.
+type SetVFOverride struct {
 	PF string
 	VF int
+	// Driver is empty to clear the override.
+	Driver string
 }
 
 // SetVFMTU sets the MTU of a VF's netdev.
@@ -125,7 +127,7 @@ func (SetHWTCOffload) Kind() string            { return "SetHWTCOffload" }
 func (SetRepresentorHWTCOffload) Kind() string { return "SetRepresentorHWTCOffload" }
 func (BindVF) Kind() string                    { return "BindVF" }
 func (UnbindVF) Kind() string                  { return "UnbindVF" }
-func (ClearVFOverride) Kind() string           { return "ClearVFOverride" }
+func (SetVFOverride) Kind() string             { return "SetVFOverride" }
 func (SetVFMTU) Kind() string                  { return "SetVFMTU" }
 func (SetVFAdminMAC) Kind() string             { return "SetVFAdminMAC" }
 
@@ -141,7 +143,7 @@ func (s SetHWTCOffload) Device() string            { return s.PF }
 func (s SetRepresentorHWTCOffload) Device() string { return s.PF }
 func (s BindVF) Device() string                    { return s.PF }
 func (s UnbindVF) Device() string                  { return s.PF }
-func (s ClearVFOverride) Device() string           { return s.PF }
+func (s SetVFOverride) Device() string             { return s.PF }
 func (s SetVFMTU) Device() string                  { return s.PF }
 func (s SetVFAdminMAC) Device() string             { return s.PF }
 
@@ -162,7 +164,7 @@ func (SetLinkUp) touches() touched                 { return touched{} }
 func (AwaitRepresentors) touches() touched         { return touched{} }
 func (SetHWTCOffload) touches() touched            { return touched{} }
 func (SetRepresentorHWTCOffload) touches() touched { return touched{} }
-func (ClearVFOverride) touches() touched           { return touched{} }
+func (SetVFOverride) touches() touched             { return touched{} }
 
 func (s RemoveVFs) String() string {
 	return fmt.Sprintf("%s: remove %s", s.PF, countVFs(s.Count))
@@ -212,8 +214,11 @@ func (s BindVF) String() string {
 
 func (s UnbindVF) String() string { return fmt.Sprintf("%s: unbind VF %d", s.PF, s.VF) }
 
-func (s ClearVFOverride) String() string {
-	return fmt.Sprintf("%s: clear driver_override of VF %d", s.PF, s.VF)
+func (s SetVFOverride) String() string {
+	if s.Driver == "" {
+		return fmt.Sprintf("%s: clear driver_override of VF %d", s.PF, s.VF)
+	}
+	return fmt.Sprintf("%s: set driver_override of VF %d to %s", s.PF, s.VF, s.Driver)
 }
 
 func (s SetVFMTU) String() string {

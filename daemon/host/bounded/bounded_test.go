@@ -3,6 +3,7 @@ package bounded_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,9 +11,9 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/bounded"
 )
 
-type resource struct{ closed *int }
+type resource struct{ closed *atomic.Int32 }
 
-func (r resource) Close() error { *r.closed++; return nil }
+func (r resource) Close() error { r.closed.Add(1); return nil }
 
 func TestReturns(t *testing.T) {
 	var calls bounded.Calls
@@ -25,7 +26,7 @@ func TestReturns(t *testing.T) {
 
 func TestEndedContext(t *testing.T) {
 	var calls bounded.Calls
-	closed := 0
+	var closed atomic.Int32
 	reason := errors.New("shutting down")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(reason)
@@ -33,8 +34,8 @@ func TestEndedContext(t *testing.T) {
 		t.Error("f has run")
 		return 0, nil
 	})
-	if !errors.Is(err, reason) || closed != 1 {
-		t.Errorf("DoWith = %v, resource closed %d times", err, closed)
+	if !errors.Is(err, reason) || closed.Load() != 1 {
+		t.Errorf("DoWith = %v, resource closed %d times", err, closed.Load())
 	}
 }
 
@@ -44,7 +45,7 @@ func TestEndedContext(t *testing.T) {
 func TestAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls bounded.Calls
-		closed := 0
+		var closed atomic.Int32
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		began := time.Now()
@@ -55,7 +56,7 @@ func TestAbandoned(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Minute {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
-		if closed != 0 {
+		if closed.Load() != 0 {
 			t.Error("the resource was closed under the running call")
 		}
 		quick := func() (int, error) { return 2, nil }
@@ -67,8 +68,8 @@ func TestAbandoned(t *testing.T) {
 		}
 		<-time.After(4 * time.Minute)
 		synctest.Wait()
-		if closed != 1 {
-			t.Errorf("the resource was closed %d times", closed)
+		if closed.Load() != 1 {
+			t.Errorf("the resource was closed %d times", closed.Load())
 		}
 		if got, err := bounded.Do(t.Context(), &calls, "0000:3b:00.0", quick); got != 2 || err != nil {
 			t.Errorf("after it has returned: %d, %v", got, err)
