@@ -80,19 +80,29 @@ func (r *runner) vfAddress(ctx context.Context, pf string, index int) (string, e
 	return path.Base(target), nil
 }
 
-// countVFs counts the VFs that are on the bus.
-func (r *runner) countVFs(ctx context.Context, pf string) (int, error) {
+// vfIndexes returns the VFs that are on the bus.
+func (r *runner) vfIndexes(ctx context.Context, pf string) ([]int, error) {
 	names, err := r.host.FS.ReadDir(ctx, path.Join(pciDevices, pf))
 	if err != nil {
-		return 0, fmt.Errorf("listing VFs: %w", err)
+		return nil, fmt.Errorf("listing VFs: %w", err)
 	}
-	n := 0
+	var out []int
 	for _, name := range names {
-		if strings.HasPrefix(name, "virtfn") {
-			n++
+		number, ok := strings.CutPrefix(name, "virtfn")
+		if !ok {
+			continue
+		}
+		if index, err := strconv.Atoi(number); err == nil {
+			out = append(out, index)
 		}
 	}
-	return n, nil
+	return out, nil
+}
+
+// countVFs counts the VFs that are on the bus.
+func (r *runner) countVFs(ctx context.Context, pf string) (int, error) {
+	indexes, err := r.vfIndexes(ctx, pf)
+	return len(indexes), err
 }
 
 // hasNetdev tells whether a function has a netdev in the host's network

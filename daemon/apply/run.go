@@ -166,11 +166,35 @@ func (r *runner) outdated(c plan.Chain, fresh inventory.Node) error {
 	return nil
 }
 
+// unknownVFs tells whether a chain would remove VFs that the plan did not know,
+// because they arrived after the observation: nobody has looked who uses them.
+func (r *runner) unknownVFs(ctx context.Context, c plan.Chain) error {
+	for _, address := range c.PFs {
+		if !c.Removes(address) {
+			continue
+		}
+		indexes, err := r.vfIndexes(ctx, address)
+		if err != nil {
+			return err
+		}
+		pf := r.observed.PF(address)
+		for _, index := range indexes {
+			if pf == nil || pf.VF(index) == nil {
+				return faultf(failure.FaultOutdated, "VF %d has appeared in the meantime", index)
+			}
+		}
+	}
+	return nil
+}
+
 // chain runs one chain up to its first stage with a failure.
 func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fresh inventory.Node) Result {
 	var result Result
 	run := &chainRun{runner: r, pf: c.PFs[0], logBefore: r.kernelLog(ctx, c.PFs[0])}
 	if err := r.outdated(c, fresh); err != nil {
+		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
+	}
+	if err := r.unknownVFs(ctx, c); err != nil {
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
 	for _, address := range c.PFs {

@@ -85,7 +85,7 @@ func BlockerCodes() []BlockerCode {
 			"Set the mode with the tool that manages the PF, or change the policy's eSwitchMode."},
 		{CodeExternalMTU, "The PF is externally managed and its MTU is below the one wanted for VFs.",
 			"Raise the PF's MTU with the tool that manages the PF, or lower the policy's mtu."},
-		{CodeExternalAutoprobe, "The PF is externally managed and its sriov_drivers_autoprobe is off, so that VFs cannot be bound to their kernel driver.",
+		{CodeExternalAutoprobe, "The PF is externally managed and its sriov_drivers_autoprobe is off or not known, so that VFs cannot be bound to their kernel driver.",
 			"Turn autoprobe on with the tool that manages the PF, or let it bind the VFs."},
 		{CodeSteeringUnsupported, "Another flow steering mode is wanted than the one in force, and this version does not set it.",
 			"Set it on the host while the eswitch is in legacy mode, or remove flowSteeringMode from the policy."},

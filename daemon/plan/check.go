@@ -272,7 +272,7 @@ func (s *subject) groupBlockers() []Blocker {
 			narrow = append(narrow, i)
 			w.mtu = 0
 		}
-		if s.external && w.binding == kernelDriver && vf != nil && !s.bound(vf, *w) && s.pf.Autoprobe != nil && !*s.pf.Autoprobe {
+		if s.external && w.binding == kernelDriver && vf != nil && !s.bound(vf, *w) && !valueOr(s.pf.Autoprobe, false) {
 			unprobed = append(unprobed, i)
 			*w = vfWant{}
 		}
@@ -288,7 +288,7 @@ func (s *subject) groupBlockers() []Blocker {
 		out = append(out, blocker(s.desired.pf, CodeExternalMTU, "an MTU above the PF's %d is wanted for %s", s.pf.Netdev.MTU, vfsText(narrow)))
 	}
 	if len(unprobed) > 0 {
-		out = append(out, blocker(s.desired.pf, CodeExternalAutoprobe, "the kernel driver is wanted for %s", vfsText(unprobed)))
+		out = append(out, blocker(s.desired.pf, CodeExternalAutoprobe, "the kernel driver is wanted for %s, and autoprobe is off or not known", vfsText(unprobed)))
 	}
 	return append(out, s.mtuBlockers()...)
 }

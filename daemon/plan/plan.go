@@ -63,13 +63,24 @@ type Step interface {
 // Structural tells whether the chain changes the number of VFs or the eswitch
 // mode of a PF.
 func (c *Chain) Structural(pf string) bool {
+	return c.has(pf, func(s Step) bool {
+		switch s.(type) {
+		case RemoveVFs, CreateVFs, SetEswitchMode:
+			return true
+		}
+		return false
+	})
+}
+
+// Removes tells whether the chain removes the VFs of a PF.
+func (c *Chain) Removes(pf string) bool {
+	return c.has(pf, func(s Step) bool { _, ok := s.(RemoveVFs); return ok })
+}
+
+func (c *Chain) has(pf string, is func(Step) bool) bool {
 	for _, stage := range c.Stages {
 		for _, s := range stage {
-			if s.Device() != pf {
-				continue
-			}
-			switch s.(type) {
-			case RemoveVFs, CreateVFs, SetEswitchMode:
+			if s.Device() == pf && is(s) {
 				return true
 			}
 		}
