@@ -159,6 +159,11 @@ type SriovNetworkNodeStateStatus struct {
 	//
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// inventory says how far the daemon could look at the host. Absent: it has not looked yet, and the
+	// absence of an interface means nothing.
+	//
+	// +optional
+	Inventory InventoryState `json:"inventory,omitempty"`
 	// interfaces are all SR-IOV capable PFs of the node, ordered by PCI address.
 	//
 	// +optional

@@ -46,3 +46,16 @@ const (
 	// DisruptionReboot: the node has to be rebooted.
 	DisruptionReboot Disruption = "Reboot"
 )
+
+// InventoryState says how far the daemon could look at the host.
+//
+// +kubebuilder:validation:Enum=Complete;Partial
+type InventoryState string
+
+// Values of InventoryState.
+const (
+	// InventoryComplete: every fact of every PF was read.
+	InventoryComplete InventoryState = "Complete"
+	// InventoryPartial: a fact of some PF exists and could not be read; see its blockers.
+	InventoryPartial InventoryState = "Partial"
+)

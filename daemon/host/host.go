@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// Host bundles every door to one machine.
+// Host bundles every door to one machine. Every call returns when its context
+// ends, with the cause of that in its error, even if the kernel does not return.
 type Host struct {
 	FS      FS
 	Devlink Devlink
@@ -131,7 +132,8 @@ type Links interface {
 	// VFs returns what the PF with this ifindex says of its VFs.
 	VFs(ctx context.Context, index int) ([]LinkVF, error)
 	// NodeNetwork returns, by ifindex, why the node's own network depends on a
-	// link: it carries a default route, or the only global address.
+	// link: it carries a default route, or the node's own address, or the only
+	// global address; or what does is built on it.
 	NodeNetwork(ctx context.Context) (map[int]string, error)
 	SetUp(ctx context.Context, index int, up bool) error
 	SetMTU(ctx context.Context, index, mtu int) error

@@ -8,6 +8,10 @@
 // what concerns the whole node (the list of PCI devices, of links, the boot id)
 // makes Node fail.
 //
+// Every call of a door has a deadline, and so has the observation: a kubelet that
+// does not answer, or a driver that keeps a lock, leaves facts unreadable and does
+// not hold up what is known of other devices.
+//
 // One observation costs one link dump, one devlink port dump, one route and one
 // pod query, one read for each PCI function, about fifteen operations for each
 // PF and five for each VF (one or two more where the kernel is old).

@@ -28,8 +28,26 @@ const (
 )
 
 // Node observes the host. An error means that nothing reliable is known; what
-// could not be read of one PF is in that PF's Unreadable instead.
+// could not be read of one PF is in that PF's Unreadable instead. It returns
+// within two minutes, whatever the kernel and the kubelet do.
 func Node(ctx context.Context, h host.Host) (inventory.Node, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, ceiling, tooLong(ceiling))
+	defer cancel()
+	h, p := patient(h)
+	node, err := observed(ctx, h)
+	// With the context ended, reads have failed for no fault of the devices.
+	if ctx.Err() == nil {
+		return node, err
+	}
+	err = fmt.Errorf("observing the host: %w", context.Cause(ctx))
+	if p.last != nil {
+		err = fmt.Errorf("%w; unanswered last: %w", err, p.last)
+	}
+	return inventory.Node{}, err
+}
+
+// observed is Node with doors and context that are bounded.
+func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 	s, err := newScan(ctx, h)
 	if err != nil {
 		return inventory.Node{}, err
@@ -61,10 +79,6 @@ func Node(ctx context.Context, h host.Host) (inventory.Node, error) {
 	}
 	s.addRepresentors(ctx, node.PFs)
 	node.Bonds = s.bonds(node.PFs)
-	// With the context ended, reads have failed for no fault of the devices.
-	if err := ctx.Err(); err != nil {
-		return inventory.Node{}, fmt.Errorf("observing the host: %w", context.Cause(ctx))
-	}
 	return node, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"net/netip"
 	"path/filepath"
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
@@ -27,6 +28,9 @@ type Options struct {
 	// KubeletSocket is the path of the kubelet's pod-resources socket. Empty
 	// means KubeletSocket below Root.
 	KubeletSocket string
+	// NodeIP is the address under which the node is known to its cluster. The
+	// zero value means that it is not known.
+	NodeIP netip.Addr
 }
 
 // Open returns the host of the machine at Root. Netlink and ethtool reach the
@@ -44,7 +48,7 @@ func Open(o Options) (host.Host, io.Closer, error) {
 	return host.Host{
 		FS:      files,
 		Devlink: &devlink.Client{},
-		Links:   &rtnl.Client{},
+		Links:   &rtnl.Client{NodeIP: o.NodeIP},
 		Ethtool: &ethtool.Client{},
 		Events:  &uevent.Client{},
 		Pods:    podresources.New(cmp.Or(o.KubeletSocket, filepath.Join(root, KubeletSocket))),

@@ -48,7 +48,10 @@ func (c *Client) DeviceOwners(ctx context.Context) (map[string]string, error) {
 	}
 	defer func() { _ = conn.Close() }()
 	answer, err := podresourcesv1.NewPodResourcesListerClient(conn).List(ctx, &podresourcesv1.ListPodResourcesRequest{})
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, c.failed(fmt.Errorf("the kubelet has not answered: %w", context.Cause(ctx)))
+	case err != nil:
 		return nil, c.failed(err)
 	}
 	return ownersOf(answer), nil

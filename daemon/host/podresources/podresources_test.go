@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
@@ -125,6 +126,23 @@ func TestKubeletRefuses(t *testing.T) {
 }
 
 // TestLargeNode has more pods than fit into gRPC's own limit of an answer.
+// TestSilentKubelet asks a kubelet that accepts connections and never answers.
+func TestSilentKubelet(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "kubelet.sock")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	late := errors.New("no answer in time")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, late)
+	defer cancel()
+	_, err = podresources.New(socket).DeviceOwners(ctx)
+	if want := "asking which pods hold which devices on " + socket + ": the kubelet has not answered: no answer in time"; !errors.Is(err, late) || err.Error() != want {
+		t.Errorf("error is %v\nwant %s", err, want)
+	}
+}
+
 func TestLargeNode(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "kubelet.sock")
 	long := strings.Repeat("x", 4<<10)

@@ -28,6 +28,8 @@ type link struct {
 	// lower is the ifindex of the link that this one is built on, in this
 	// network namespace; 0 if none.
 	lower int
+	// loopback is true for the loopback device.
+	loopback bool
 }
 
 // parseLink parses an RTM_NEWLINK message; false when it is too short.
@@ -43,7 +45,7 @@ func parseLink(message []byte) (link, bool) {
 		Infiniband: kind == unix.ARPHRD_INFINIBAND,
 		Up:         flags&unix.IFF_UP != 0,
 		Carrier:    flags&unix.IFF_LOWER_UP != 0,
-	}}
+	}, loopback: kind == unix.ARPHRD_LOOPBACK}
 	elsewhere := false
 	for kind, value := range nlsock.Attrs(message[unix.SizeofIfInfomsg:]) {
 		switch kind {

@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -128,8 +129,8 @@ func route(table, kind uint8, attrs ...*nl.RtAttr) []byte {
 	return out
 }
 
-// TestNetworkBelowBond covers what this kernel may lack: bonds, VLANs, Open vSwitch.
-func TestNetworkBelowBond(t *testing.T) {
+// stacked are links of what this kernel may lack: bonds, VLANs, Open vSwitch.
+func stacked() [][]byte {
 	named := func(index, master int, name string, more ...*nl.RtAttr) []byte {
 		attrs := []*nl.RtAttr{text(unix.IFLA_IFNAME, name)}
 		if master != 0 {
@@ -139,13 +140,18 @@ func TestNetworkBelowBond(t *testing.T) {
 	}
 	kind := func(kind string) *nl.RtAttr { return nested(unix.IFLA_LINKINFO, text(nl.IFLA_INFO_KIND, kind)) }
 	on := func(index uint32) *nl.RtAttr { return nl.NewRtAttr(unix.IFLA_LINK, words(index)) }
-	links := [][]byte{
+	return [][]byte{
 		named(2, 9, "ens1f0"), named(3, 9, "ens1f1"), named(4, 0, "ens2f0"),
 		named(9, 0, "bond1", kind("bond")), named(10, 0, "bond1.7", kind("vlan"), on(9)),
 		named(20, 0, "ovs-system", kind("openvswitch")), named(21, 0, "br-ex", kind("openvswitch")), named(22, 20, "ens3f0"),
 		// The other end is in another namespace, where 4 is something else.
 		named(30, 0, "veth0", kind("veth"), on(4), nl.NewRtAttr(unix.IFLA_LINK_NETNSID, words(0))),
 	}
+}
+
+// TestNetworkBelowBond covers what this kernel may lack: bonds, VLANs, Open vSwitch.
+func TestNetworkBelowBond(t *testing.T) {
+	links := stacked()
 	hops := append(append([]byte{8, 0, 0, 0}, words(10)...), append([]byte{8, 0, 0, 0}, words(21)...)...)
 	tests := []struct {
 		name   string
@@ -155,8 +161,19 @@ func TestNetworkBelowBond(t *testing.T) {
 		{"none", [][]byte{
 			route(unix.RT_TABLE_MAIN, unix.RTN_UNREACHABLE, nl.NewRtAttr(unix.RTA_OIF, words(4))),
 			route(unix.RT_TABLE_LOCAL, unix.RTN_UNICAST, nl.NewRtAttr(unix.RTA_OIF, words(4))),
-			route(unix.RT_TABLE_UNSPEC, unix.RTN_UNICAST, nl.NewRtAttr(unix.RTA_TABLE, words(1000)), nl.NewRtAttr(unix.RTA_OIF, words(4))),
 		}, map[int]string{}},
+		{"policy routing", [][]byte{
+			route(unix.RT_TABLE_UNSPEC, unix.RTN_UNICAST, nl.NewRtAttr(unix.RTA_TABLE, words(1000)), nl.NewRtAttr(unix.RTA_OIF, words(10))),
+			route(unix.RT_TABLE_UNSPEC, unix.RTN_UNICAST, nl.NewRtAttr(unix.RTA_TABLE, words(1001)), nl.NewRtAttr(unix.RTA_OIF, words(10))),
+			route(unix.RT_TABLE_MAIN, unix.RTN_UNICAST, nl.NewRtAttr(unix.RTA_OIF, words(4))),
+			route(7, unix.RTN_UNICAST, nl.NewRtAttr(unix.RTA_OIF, words(4))),
+		}, map[int]string{
+			4:  "carries the default route",
+			10: "carries the default route of table 1000",
+			9:  "is below bond1.7, which carries the default route of table 1000",
+			2:  "is below bond1, which is below bond1.7, which carries the default route of table 1000",
+			3:  "is below bond1, which is below bond1.7, which carries the default route of table 1000",
+		}},
 		{"VLAN of a bond", [][]byte{route(unix.RT_TABLE_MAIN, unix.RTN_UNICAST, nl.NewRtAttr(unix.RTA_OIF, words(10)))}, map[int]string{
 			10: "carries the default route",
 			9:  "is below bond1.7, which carries the default route",
@@ -179,7 +196,85 @@ func TestNetworkBelowBond(t *testing.T) {
 		}},
 	}
 	for _, test := range tests {
-		if diff := cmp.Diff(test.want, nodeNetwork(links, test.routes, nil)); diff != "" {
+		if diff := cmp.Diff(test.want, nodeNetwork(dump{links: links, routes: test.routes}, netip.Addr{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+// address is an RTM_NEWADDR payload of global scope.
+func address(index int, attr int, ip string) []byte {
+	a := netip.MustParseAddr(ip)
+	family := uint8(unix.AF_INET6)
+	if a.Is4() {
+		family = unix.AF_INET
+	}
+	head := nl.NewIfAddrmsg(int(family))
+	head.Index = uint32(index)
+	return append(head.Serialize(), nl.NewRtAttr(attr, a.AsSlice()).Serialize()...)
+}
+
+// TestAddressAboveBond has the node's addresses on what is built on hardware.
+func TestAddressAboveBond(t *testing.T) {
+	kind := func(kind string) *nl.RtAttr { return nested(unix.IFLA_LINKINFO, text(nl.IFLA_INFO_KIND, kind)) }
+	named := func(kindOf uint16, index int, name string, more ...*nl.RtAttr) []byte {
+		return message(kindOf, index, 0, append([]*nl.RtAttr{text(unix.IFLA_IFNAME, name)}, more...)...)
+	}
+	links := append(stacked(),
+		named(unix.ARPHRD_LOOPBACK, 1, "lo"),
+		named(unix.ARPHRD_ETHER, 40, "dummy0", kind("dummy")),
+		named(unix.ARPHRD_ETHER, 41, "ovn0", kind("openvswitch")),
+		named(unix.ARPHRD_IPGRE, 42, "gre1", kind("gre"), nl.NewRtAttr(unix.IFLA_LINK, words(4))),
+		named(unix.ARPHRD_INFINIBAND, 43, "ib0", kind("ipoib")),
+	)
+	aboveBond := func(why string) map[int]string {
+		return map[int]string{
+			10: why, 9: "is below bond1.7, which " + why,
+			2: "is below bond1, which is below bond1.7, which " + why, 3: "is below bond1, which is below bond1.7, which " + why,
+		}
+	}
+	only := "carries the node's only global address"
+	tests := []struct {
+		name      string
+		nodeIP    string
+		addresses [][]byte
+		want      map[int]string
+	}{
+		{"only address, on a VLAN of a bond", "", [][]byte{
+			address(10, unix.IFA_LOCAL, "192.0.2.1"), address(10, unix.IFA_ADDRESS, "2001:db8::1"),
+			address(1, unix.IFA_LOCAL, "10.0.0.1"), address(30, unix.IFA_LOCAL, "10.0.0.2"), address(40, unix.IFA_LOCAL, "10.0.0.3"),
+			address(41, unix.IFA_LOCAL, "10.0.0.4"), address(42, unix.IFA_LOCAL, "10.0.0.5"),
+		}, aboveBond(only)},
+		{"two of them", "", [][]byte{address(10, unix.IFA_LOCAL, "192.0.2.1"), address(4, unix.IFA_LOCAL, "198.51.100.1")}, map[int]string{}},
+		{"the node's of two", "192.0.2.1", [][]byte{address(10, unix.IFA_LOCAL, "192.0.2.1"), address(4, unix.IFA_LOCAL, "198.51.100.1")},
+			aboveBond("carries the node's address 192.0.2.1")},
+		{"IPv6", "2001:db8::1", [][]byte{address(10, unix.IFA_ADDRESS, "2001:db8::1"), address(4, unix.IFA_LOCAL, "198.51.100.1")},
+			aboveBond("carries the node's address 2001:db8::1")},
+		{"mapped", "::ffff:192.0.2.1", [][]byte{address(10, unix.IFA_LOCAL, "192.0.2.1"), address(4, unix.IFA_LOCAL, "198.51.100.1")},
+			aboveBond("carries the node's address 192.0.2.1")},
+		{"a peer's address", "192.0.2.1", [][]byte{
+			append(address(4, unix.IFA_LOCAL, "192.0.2.2"), nl.NewRtAttr(unix.IFA_ADDRESS, []byte{192, 0, 2, 1}).Serialize()...),
+			address(10, unix.IFA_LOCAL, "192.0.2.1"),
+		}, aboveBond("carries the node's address 192.0.2.1")},
+		{"on no link", "203.0.113.1", [][]byte{address(10, unix.IFA_LOCAL, "192.0.2.1")}, aboveBond(only)},
+		{"on no hardware", "10.0.0.1", [][]byte{address(1, unix.IFA_LOCAL, "10.0.0.1"), address(43, unix.IFA_LOCAL, "192.0.2.1")}, map[int]string{
+			1: "carries the node's address 10.0.0.1", 43: only,
+		}},
+		{"Open vSwitch", "192.0.2.1", [][]byte{address(21, unix.IFA_LOCAL, "192.0.2.1"), address(41, unix.IFA_LOCAL, "10.0.0.4")}, map[int]string{
+			21: "carries the node's address 192.0.2.1",
+			22: "may be below br-ex of Open vSwitch, which carries the node's address 192.0.2.1",
+		}},
+		{"Open vSwitch, not known", "", [][]byte{address(21, unix.IFA_LOCAL, "192.0.2.1"), address(41, unix.IFA_LOCAL, "10.0.0.4")}, map[int]string{
+			21: "may carry the node's only global address", 41: "may carry the node's only global address",
+			22: "may be below br-ex of Open vSwitch, which may carry the node's only global address",
+		}},
+	}
+	for _, test := range tests {
+		var nodeIP netip.Addr
+		if test.nodeIP != "" {
+			nodeIP = netip.MustParseAddr(test.nodeIP)
+		}
+		if diff := cmp.Diff(test.want, nodeNetwork(dump{links: links, addresses: test.addresses}, nodeIP)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
@@ -202,6 +297,6 @@ func FuzzParse(f *testing.F) {
 		}
 		parseVFs(data)
 		// Whatever the kernel may say, finding out what is below what must end.
-		nodeNetwork([][]byte{data, data}, [][]byte{data}, [][]byte{data})
+		nodeNetwork(dump{[][]byte{data, data}, [][]byte{data}, [][]byte{data}}, netip.IPv4Unspecified())
 	})
 }

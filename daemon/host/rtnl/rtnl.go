@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"syscall"
 
@@ -25,6 +26,10 @@ const (
 
 // Client talks rtnetlink. The zero value is ready for use.
 type Client struct {
+	// NodeIP is the address under which the node is known to its cluster; the
+	// zero value when it is not known. It does not change while calls run.
+	NodeIP netip.Addr
+
 	calls bounded.Calls
 }
 
@@ -62,28 +67,36 @@ func (c *Client) VFs(ctx context.Context, index int) ([]host.LinkVF, error) {
 
 // NodeNetwork returns why the node's own network depends on links, by ifindex.
 func (c *Client) NodeNetwork(ctx context.Context) (map[int]string, error) {
-	const op = "finding out what the node's network needs"
-	links, err := c.dumpLinks(ctx, op)
+	d, err := c.dumpNetwork(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var routes, addresses [][]byte
+	return nodeNetwork(d, c.NodeIP), nil
+}
+
+// dumpNetwork asks for all that nodeNetwork goes by.
+func (c *Client) dumpNetwork(ctx context.Context) (dump, error) {
+	const op = "finding out what the node's network needs"
+	var d dump
+	var err error
+	if d.links, err = c.dumpLinks(ctx, op); err != nil {
+		return dump{}, err
+	}
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		request := nl.NewNetlinkRequest(unix.RTM_GETROUTE, unix.NLM_F_DUMP)
 		request.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family)}})
 		answers, err := c.do(ctx, op, "routes", request)
 		if err != nil {
-			return nil, err
+			return dump{}, err
 		}
-		routes = append(routes, answers...)
+		d.routes = append(d.routes, answers...)
 	}
 	request := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
 	request.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
-	addresses, err = c.do(ctx, op, "addresses", request)
-	if err != nil {
-		return nil, err
+	if d.addresses, err = c.do(ctx, op, "addresses", request); err != nil {
+		return dump{}, err
 	}
-	return nodeNetwork(links, routes, addresses), nil
+	return d, nil
 }
 
 // SetUp sets the administrative state of a link.
@@ -143,11 +156,24 @@ func (c *Client) doLink(ctx context.Context, op string, index int, request *nl.N
 	answers, err := c.do(ctx, op, object(index), request)
 	var refusal *host.Error
 	if errors.As(err, &refusal) && refusal.Errno != 0 && refusal.Errno != syscall.ENODEV {
-		if link, nameErr := net.InterfaceByIndex(index); nameErr == nil {
-			refusal.Object = link.Name
-		}
+		refusal.Object = c.name(ctx, index)
 	}
 	return answers, err
+}
+
+// name returns the name of a link, or its ifindex in words when the kernel does
+// not tell it.
+func (c *Client) name(ctx context.Context, index int) string {
+	request := linkRequest(unix.RTM_GETLINK, unix.NLM_F_ACK, index, 0, 0)
+	addUint32(request, unix.IFLA_EXT_MASK, extSkipStats)
+	answers, err := c.do(ctx, "reading the name", object(index), request)
+	if err != nil || len(answers) == 0 {
+		return object(index)
+	}
+	if l, ok := parseLink(answers[0]); ok && l.Name != "" {
+		return l.Name
+	}
+	return object(index)
 }
 
 func object(index int) string { return "link " + strconv.Itoa(index) }

@@ -3,7 +3,9 @@ package rtnl_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,10 +81,7 @@ func TestMasters(t *testing.T) {
 	netnstest.Enter(t)
 	c := &rtnl.Client{}
 	netnstest.Veth(t, "ens1f0", "wire0")
-	bridge := netlink.NewLinkAttrs()
-	bridge.Name = "br0"
-	try(t, "adding a bridge", netlink.LinkAdd(&netlink.Bridge{LinkAttrs: bridge}))
-	try(t, "adding a port", netlink.LinkSetMaster(netnstest.Link(t, "ens1f0"), netnstest.Link(t, "br0")))
+	bridge(t, "br0", "ens1f0")
 	try(t, "adding a macvlan", netlink.LinkAdd(&netlink.Macvlan{LinkAttrs: vlanOn(t, "macvlan0", "wire0"), Mode: netlink.MACVLAN_MODE_BRIDGE}))
 	got := list(t, c)
 	if got["ens1f0"].MasterIndex != got["br0"].Index || got["br0"].Kind != "bridge" || got["macvlan0"].Kind != "macvlan" {
@@ -138,13 +137,18 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestNodeNetwork finds the links of default routes, of any table, and of the
+// node's own address.
 func TestNodeNetwork(t *testing.T) {
 	netnstest.Enter(t)
-	c := &rtnl.Client{}
-	network := func() map[string]string {
+	network := func(nodeIP string) map[string]string {
 		t.Helper()
+		c := &rtnl.Client{}
+		if nodeIP != "" {
+			c.NodeIP = netip.MustParseAddr(nodeIP)
+		}
 		reasons, err := c.NodeNetwork(t.Context())
-		try(t, "reading", err)
+		try(t, "asking", err)
 		out := map[string]string{}
 		for name, link := range list(t, c) {
 			if reason := reasons[link.Index]; reason != "" {
@@ -153,54 +157,65 @@ func TestNodeNetwork(t *testing.T) {
 		}
 		return out
 	}
+	expect := func(what, nodeIP string, want map[string]string) {
+		t.Helper()
+		if diff := cmp.Diff(want, network(nodeIP)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	c := &rtnl.Client{}
 	index, peer := netnstest.Veth(t, "ens1f0", "wire0")
 	other, _ := netnstest.Veth(t, "ens2f0", "wire1")
 	for _, i := range []int{index, peer, other} {
 		try(t, "setting up", c.SetUp(t.Context(), i, true))
 	}
-	if got := network(); len(got) != 0 {
-		t.Errorf("without addresses: %v", got)
-	}
-	bridge := netlink.NewLinkAttrs()
-	bridge.Name = "br0"
-	try(t, "adding a bridge", netlink.LinkAdd(&netlink.Bridge{LinkAttrs: bridge}))
-	try(t, "adding a port", netlink.LinkSetMaster(netnstest.Link(t, "ens1f0"), netnstest.Link(t, "br0")))
-	try(t, "setting up", netlink.LinkSetUp(netnstest.Link(t, "br0")))
+	expect("without addresses", "", map[string]string{})
+	bridge(t, "br0", "ens1f0")
+	bridge(t, "cni0")
 	addAddress(t, "br0", "192.0.2.1/24")
-	want := map[string]string{
-		"br0":    "carries the node's only global address",
-		"ens1f0": "is below br0, which carries the node's only global address",
-	}
-	if diff := cmp.Diff(want, network()); diff != "" {
-		t.Errorf("one address (-want +got):\n%s", diff)
-	}
-
 	addAddress(t, "ens2f0", "2001:db8::1/64")
-	if got := network(); len(got) != 0 {
-		t.Errorf("two links with addresses, no default route: %v", got)
+	addAddress(t, "cni0", "10.244.0.1/24")
+	onBridge := map[string]string{
+		"br0":    "carries the node's address 192.0.2.1",
+		"ens1f0": "is below br0, which carries the node's address 192.0.2.1",
 	}
+	expect("the node's address", "192.0.2.1", onBridge)
+	expect("the node's IPv6 address", "2001:db8::1", map[string]string{"ens2f0": "carries the node's address 2001:db8::1"})
+	expect("an address of no link", "192.0.2.99", map[string]string{})
 
 	macvlan := &netlink.Macvlan{LinkAttrs: vlanOn(t, "macvlan0", "wire0"), Mode: netlink.MACVLAN_MODE_BRIDGE}
 	try(t, "adding a macvlan", netlink.LinkAdd(macvlan))
 	try(t, "setting up", netlink.LinkSetUp(netnstest.Link(t, "macvlan0")))
-	// A default route of another table carries nothing of the node's own.
 	addDefault(t, "ens2f0", net.ParseIP("2001:db8::2"), 100)
-	if got := network(); len(got) != 0 {
-		t.Errorf("default route of table 100: %v", got)
-	}
+	addDefault(t, "macvlan0", nil, 1000)
+	expect("policy routing", "", map[string]string{
+		"ens2f0":   "carries the default route of table 100",
+		"macvlan0": "carries the default route of table 1000",
+		"wire0":    "is below macvlan0, which carries the default route of table 1000",
+	})
 	addDefault(t, "macvlan0", nil, 254)
-	want = map[string]string{
+	want := map[string]string{
+		"ens2f0":   "carries the default route of table 100",
 		"macvlan0": "carries the default route",
 		"wire0":    "is below macvlan0, which carries the default route",
 	}
-	if diff := cmp.Diff(want, network()); diff != "" {
-		t.Errorf("default route (-want +got):\n%s", diff)
-	}
+	expect("default route", "", want)
 	addDefault(t, "ens2f0", net.ParseIP("2001:db8::2"), 254)
 	want["ens2f0"] = "carries the default route"
-	if diff := cmp.Diff(want, network()); diff != "" {
-		t.Errorf("two default routes (-want +got):\n%s", diff)
+	expect("two default routes", "", want)
+	maps.Copy(want, onBridge)
+	expect("two default routes and the node's address", "192.0.2.1", want)
+}
+
+func bridge(t *testing.T, name string, ports ...string) {
+	t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	try(t, "adding a bridge", netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}))
+	for _, port := range ports {
+		try(t, "adding a port", netlink.LinkSetMaster(netnstest.Link(t, port), netnstest.Link(t, name)))
 	}
+	try(t, "setting up", netlink.LinkSetUp(netnstest.Link(t, name)))
 }
 
 func addAddress(t *testing.T, link, cidr string) {

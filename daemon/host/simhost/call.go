@@ -41,7 +41,8 @@ type Fault struct {
 	// Log is a line that the kernel logs about the device of the operation.
 	Log string
 	// Delay is how long the operation takes longer. A write that is given up
-	// by its caller still takes effect when the delay is over.
+	// by its caller still takes effect when the delay is over, and until then
+	// holds the lock that it took.
 	Delay time.Duration
 }
 
@@ -93,7 +94,12 @@ type call struct {
 	words, device string
 	// takes is how long the kernel needs.
 	takes time.Duration
+	// lock is the PCI function whose lock the kernel takes for the operation,
+	// allLocks for those of all one after the other, empty for none.
+	lock string
 }
+
+const allLocks = "*"
 
 func (c *call) key() string {
 	if !c.write {
@@ -146,13 +152,13 @@ func (h *handle) admit(ctx context.Context, c *call) (fate, error) {
 		return fate{}, ErrCrashed
 	}
 	if h.admin {
-		return fate{}, ctx.Err()
+		return fate{}, context.Cause(ctx)
 	}
 	if h.gen.ended() {
 		return fate{}, ErrCrashed
 	}
-	if err := ctx.Err(); err != nil {
-		return fate{}, err
+	if ctx.Err() != nil {
+		return fate{}, context.Cause(ctx)
 	}
 	k := h.k
 	k.count(c)
@@ -224,12 +230,15 @@ func matches(pattern, text string) bool {
 	return strings.HasSuffix(text, last)
 }
 
-// run executes one operation: effect is called with the lock held.
+// run executes one operation: effect is called with the machine's lock held.
 func run[T any](ctx context.Context, h *handle, c call, effect func() (T, error)) (T, error) {
 	var zero T
 	k := h.k
 	k.mu.Lock()
 	f, err := h.admit(ctx, &c)
+	if err == nil {
+		err = h.await(ctx, &c, f)
+	}
 	if err != nil {
 		k.mu.Unlock()
 		return zero, c.fail(err)
@@ -249,23 +258,88 @@ func run[T any](ctx context.Context, h *handle, c call, effect func() (T, error)
 		err error
 	}
 	done := make(chan outcome, 1)
+	release := k.take(&c)
 	k.later(wait, func() {
 		v, err := act()
+		release()
 		done <- outcome{v, err}
 	})
-	dead := k.off
-	if !h.admin {
-		dead = h.gen.dead
-	}
+	dead := h.dead()
 	k.mu.Unlock()
 	select {
 	case o := <-done:
 		return o.v, c.fail(o.err)
 	case <-ctx.Done():
-		return zero, c.fail(ctx.Err())
+		return zero, c.fail(context.Cause(ctx))
 	case <-dead:
 		return zero, c.fail(ErrCrashed)
 	}
+}
+
+// dead is closed when the handle is of no use any more. Called with the lock held.
+func (h *handle) dead() <-chan struct{} {
+	if h.admin {
+		return h.k.off
+	}
+	return h.gen.dead
+}
+
+// take gives a write the lock of its function until the returned func is called.
+// Reads take it too, in a kernel, and are not modelled as holding it.
+func (k *Kernel) take(c *call) (release func()) {
+	if !c.write || c.lock == "" {
+		return func() {}
+	}
+	held := make(chan struct{})
+	k.held[c.lock] = held
+	return func() {
+		delete(k.held, c.lock)
+		close(held)
+	}
+}
+
+// await returns when nobody holds the lock that an operation needs. It is called,
+// and returns, with the machine's lock held.
+func (h *handle) await(ctx context.Context, c *call, f fate) error {
+	k := h.k
+	for {
+		held := k.holder(c.lock)
+		if held == nil {
+			return nil
+		}
+		dead := h.dead()
+		k.mu.Unlock()
+		var err error
+		select {
+		case <-held:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-dead:
+			err = ErrCrashed
+		}
+		k.mu.Lock()
+		if err == nil {
+			continue
+		}
+		// An operation that was to be the caller's last is, done or not.
+		if f.crash && !h.gen.ended() {
+			k.endGeneration()
+			err = ErrCrashed
+		}
+		return err
+	}
+}
+
+// holder returns what is closed when the holder of a lock has released it, nil
+// when the lock is free.
+func (k *Kernel) holder(lock string) <-chan struct{} {
+	if lock != allLocks {
+		return k.held[lock]
+	}
+	for _, held := range k.held {
+		return held
+	}
+	return nil
 }
 
 // perform is the moment of an operation's effect.

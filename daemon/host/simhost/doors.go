@@ -16,7 +16,7 @@ type devlinkDoor struct{ *handle }
 
 // Eswitch implements host.Devlink.
 func (d devlinkDoor) Eswitch(ctx context.Context, h host.DevlinkHandle) (host.Eswitch, error) {
-	c := call{kind: "devlink.Eswitch", object: h.String(), words: "reading the eswitch mode", device: h.Device}
+	c := call{kind: "devlink.Eswitch", object: h.String(), words: "reading the eswitch mode", device: h.Device, lock: h.Device}
 	return run(ctx, d.handle, c, func() (host.Eswitch, error) {
 		fn, err := d.k.devlinkInstance(h.Bus, h.Device)
 		if err != nil {
@@ -33,7 +33,7 @@ func (d devlinkDoor) Eswitch(ctx context.Context, h host.DevlinkHandle) (host.Es
 func (d devlinkDoor) SetEswitchMode(ctx context.Context, h host.DevlinkHandle, mode string) error {
 	c := call{
 		kind: "devlink.SetEswitchMode", object: h.String(), value: mode, write: true,
-		words: "setting eswitch mode " + mode, device: h.Device, takes: d.k.opts.Delays.Eswitch,
+		words: "setting eswitch mode " + mode, device: h.Device, lock: h.Device, takes: d.k.opts.Delays.Eswitch,
 	}
 	_, err := run(ctx, d.handle, c, func() (nothing, error) {
 		fn, err := d.k.devlinkInstance(h.Bus, h.Device)
@@ -48,7 +48,7 @@ func (d devlinkDoor) SetEswitchMode(ctx context.Context, h host.DevlinkHandle, m
 
 // Info implements host.Devlink.
 func (d devlinkDoor) Info(ctx context.Context, h host.DevlinkHandle) (host.DevlinkInfo, error) {
-	c := call{kind: "devlink.Info", object: h.String(), words: "reading the device information", device: h.Device}
+	c := call{kind: "devlink.Info", object: h.String(), words: "reading the device information", device: h.Device, lock: h.Device}
 	return run(ctx, d.handle, c, func() (host.DevlinkInfo, error) {
 		fn, err := d.k.devlinkInstance(h.Bus, h.Device)
 		if err != nil {
@@ -67,7 +67,7 @@ func (d devlinkDoor) Info(ctx context.Context, h host.DevlinkHandle) (host.Devli
 
 // Param implements host.Devlink.
 func (d devlinkDoor) Param(ctx context.Context, h host.DevlinkHandle, name string) (string, error) {
-	c := call{kind: "devlink.Param", object: h.String() + "/" + name, words: "reading parameter " + name, device: h.Device}
+	c := call{kind: "devlink.Param", object: h.String() + "/" + name, words: "reading parameter " + name, device: h.Device, lock: h.Device}
 	return run(ctx, d.handle, c, func() (string, error) {
 		fn, err := d.k.devlinkInstance(h.Bus, h.Device)
 		if err != nil {
@@ -82,7 +82,7 @@ func (d devlinkDoor) Param(ctx context.Context, h host.DevlinkHandle, name strin
 
 // Ports implements host.Devlink.
 func (d devlinkDoor) Ports(ctx context.Context) ([]host.DevlinkPort, error) {
-	c := call{kind: "devlink.Ports", object: "all", words: "listing ports", device: "devlink"}
+	c := call{kind: "devlink.Ports", object: "all", words: "listing ports", device: "devlink", lock: allLocks}
 	return run(ctx, d.handle, c, func() ([]host.DevlinkPort, error) {
 		var out []host.DevlinkPort
 		for _, card := range d.k.cards {

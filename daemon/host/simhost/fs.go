@@ -11,12 +11,16 @@ import (
 type fsDoor struct{ *handle }
 
 // pathCall describes an operation on a path; errors name the device that the
-// path is about, as far as there is one.
+// path is about, as far as there is one. sriov_numvfs is read and written with
+// the device's lock held (sriov_numvfs_show since Linux 5.14).
 func pathCall(kind, verb, p string) call {
 	c := call{kind: kind, object: p, words: verb + " " + path.Base(p), device: p}
 	if rest, ok := strings.CutPrefix(p, "sys/bus/pci/devices/"); ok {
 		if device, _, nested := strings.Cut(rest, "/"); nested {
 			c.device = device
+			if path.Base(p) == "sriov_numvfs" {
+				c.lock = device
+			}
 		}
 	}
 	return c

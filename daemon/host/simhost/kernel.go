@@ -64,6 +64,10 @@ type Kernel struct {
 	timers map[*time.Timer]struct{}
 	// idle is closed when the last timer is gone; nil while nobody waits.
 	idle chan struct{}
+	// held are the locks that writes under way hold, by PCI address: one lock for
+	// the function's device_lock and the lock of its devlink instance, which
+	// drivers take inside of each other. Each is closed at its release.
+	held map[string]chan struct{}
 
 	functions map[string]*function
 	drivers   map[string]bool
@@ -122,6 +126,7 @@ func (k *Kernel) boot() {
 	k.epoch++
 	k.boots++
 	k.off = make(chan struct{})
+	k.held = map[string]chan struct{}{}
 	k.functions = map[string]*function{}
 	k.drivers = map[string]bool{vfioDriver: true, managementDriver: true}
 	k.cards = nil

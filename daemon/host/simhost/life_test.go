@@ -163,32 +163,110 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A caller may give up on a write; the kernel does not.
+// A caller may give up on a write; the kernel does not, and holds the device's
+// lock until it is done.
 func TestDelayedWrite(t *testing.T) {
+	writes := map[string]struct {
+		fault string
+		do    func(ctx context.Context, h host.Host) error
+		vfs   string
+	}{
+		"sriov_numvfs": {
+			"fs.WriteFile */sriov_numvfs = 2",
+			func(ctx context.Context, h host.Host) error {
+				return h.FS.WriteFile(ctx, attr(pf0, "sriov_numvfs"), []byte("2"))
+			}, "2",
+		},
+		"eswitch mode": {
+			"devlink.SetEswitchMode *",
+			func(ctx context.Context, h host.Host) error {
+				return h.Devlink.SetEswitchMode(ctx, host.PCIHandle(pf0), "switchdev")
+			}, "0",
+		},
+	}
+	for name, w := range writes {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := connectX5(t)
+				k.Fail(simhost.Fault{Op: w.fault, Delay: 3 * time.Minute})
+				// The time from here to the end of an operation that may last so long.
+				start := time.Now()
+				given := func(patience time.Duration, do func(context.Context) error) (time.Duration, error) {
+					ctx, cancel := context.WithTimeout(t.Context(), patience)
+					defer cancel()
+					err := do(ctx)
+					return time.Since(start), err
+				}
+				h := k.Host()
+				at, err := given(2*time.Minute, func(ctx context.Context) error { return w.do(ctx, h) })
+				if !errors.Is(err, context.DeadlineExceeded) || at != 2*time.Minute {
+					t.Errorf("after %s: %v", at, err)
+				}
+				read := func(ctx context.Context) error {
+					data, err := h.FS.ReadFile(ctx, attr(pf0, "sriov_numvfs"))
+					if err == nil && strings.TrimSpace(string(data)) != w.vfs {
+						return fmt.Errorf("%q VFs", data)
+					}
+					return err
+				}
+				waiting := map[string]func(context.Context) error{
+					"sriov_numvfs": read,
+					"eswitch mode": func(ctx context.Context) error {
+						_, err := h.Devlink.Eswitch(ctx, host.PCIHandle(pf0))
+						return err
+					},
+					"ports": func(ctx context.Context) error { _, err := h.Devlink.Ports(ctx); return err },
+				}
+				for name, do := range waiting {
+					if _, err := given(time.Second, do); !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%s of the device: %v", name, err)
+					}
+				}
+				before := time.Now()
+				free := map[string]func(context.Context) error{
+					"vendor": func(ctx context.Context) error {
+						_, err := h.FS.ReadFile(ctx, attr(pf0, "vendor"))
+						return err
+					},
+					"links": func(ctx context.Context) error { _, err := h.Links.List(ctx); return err },
+					"other port": func(ctx context.Context) error {
+						_, err := h.Devlink.Eswitch(ctx, host.PCIHandle(pf1))
+						return err
+					},
+				}
+				for name, do := range free {
+					if _, err := given(time.Second, do); err != nil || !time.Now().Equal(before) {
+						t.Errorf("%s: %v after %s", name, err, time.Since(before))
+					}
+				}
+				for name, do := range waiting {
+					if at, err := given(time.Hour, do); err != nil || at != 3*time.Minute {
+						t.Errorf("%s of the device after %s: %v", name, at, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A lock that a write holds is free after a reboot, and whoever waited is dead.
+func TestRebootFreesLocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := connectX5(t)
-		k.Fail(simhost.Fault{Op: "fs.WriteFile */sriov_numvfs = 2", Delay: 3 * time.Minute})
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		start := time.Now()
-		err := k.Host().FS.WriteFile(ctx, attr(pf0, "sriov_numvfs"), []byte("2"))
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 2*time.Minute {
-			t.Errorf("after %s: %v", time.Since(start), err)
-		}
-		read := func() string {
-			data, err := k.Host().FS.ReadFile(t.Context(), attr(pf0, "sriov_numvfs"))
-			if err != nil {
-				t.Fatal(err)
+		k.Fail(simhost.Fault{Op: "fs.WriteFile */sriov_numvfs = 2", Delay: 1000 * time.Hour})
+		h, results := k.Host(), make(chan error, 3)
+		go func() { results <- h.FS.WriteFile(t.Context(), attr(pf0, "sriov_numvfs"), []byte("2")) }()
+		synctest.Wait()
+		go func() { results <- h.FS.WriteFile(t.Context(), attr(pf0, "sriov_numvfs"), []byte("0")) }()
+		go func() { _, err := k.Admin().Devlink.Ports(t.Context()); results <- err }()
+		synctest.Wait()
+		k.Reboot()
+		for range 3 {
+			if err := <-results; !errors.Is(err, simhost.ErrCrashed) {
+				t.Errorf("from before the reboot: %v", err)
 			}
-			return strings.TrimSpace(string(data))
 		}
-		if got := read(); got != "0" {
-			t.Errorf("%s VFs before the delay is over", got)
-		}
-		k.Settle()
-		if got := read(); got != "2" {
-			t.Errorf("%s VFs after the delay", got)
-		}
+		write(t, k.Host(), attr(pf0, "sriov_numvfs"), "3")
 	})
 }
 

@@ -11,9 +11,16 @@ type pods struct {
 	err    error
 }
 
+// AssignOption refines how a pod gets a VF.
+type AssignOption int
+
+// KeepNetdev leaves the VF's netdev in the host's network namespace, as it is for
+// a pod with hostNetwork, and until the CNI has moved it.
+const KeepNetdev AssignOption = iota
+
 // AssignVF gives a VF to a pod ("namespace/name"): the kubelet's pod resources
 // name it, and its netdev, if it has one, moves into the pod's network namespace.
-func (k *Kernel) AssignVF(vf, pod string) error {
+func (k *Kernel) AssignVF(vf, pod string, options ...AssignOption) error {
 	return k.scenario("assigning to pod "+pod, vf, func() error {
 		fn := k.functions[vf]
 		if fn == nil || fn.parent == nil {
@@ -23,7 +30,7 @@ func (k *Kernel) AssignVF(vf, pod string) error {
 			return refuse(syscall.EBUSY)
 		}
 		k.pods.owners[vf] = pod
-		if l := fn.netdev; l != nil {
+		if l := fn.netdev; l != nil && !slices.Contains(options, KeepNetdev) {
 			k.unlist(l)
 			l.pod, l.up = pod, true
 		}
