@@ -25,6 +25,7 @@ type OVSBridgeConfig struct {
 	// datapathType of the bridge. Unset: system.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	DatapathType string `json:"datapathType,omitempty"`
 	// failMode of the bridge. Unset: the database's own default.
 	//
@@ -34,10 +35,14 @@ type OVSBridgeConfig struct {
 	// externalIDs to add to the column external_ids.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 63 && size(self[k]) <= 256)",message="externalIDs: a key must not be longer than 63 characters and a value not longer than 256"
 	ExternalIDs map[string]string `json:"externalIDs,omitempty"`
 	// otherConfig to add to the column other_config.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 63 && size(self[k]) <= 256)",message="otherConfig: a key must not be longer than 63 characters and a value not longer than 256"
 	OtherConfig map[string]string `json:"otherConfig,omitempty"`
 }
 
@@ -54,18 +59,25 @@ type OVSInterfaceConfig struct {
 	// type of the interface. Unset: system.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Type string `json:"type,omitempty"`
 	// options to add to the column options.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 63 && size(self[k]) <= 256)",message="options: a key must not be longer than 63 characters and a value not longer than 256"
 	Options map[string]string `json:"options,omitempty"`
 	// externalIDs to add to the column external_ids.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 63 && size(self[k]) <= 256)",message="externalIDs: a key must not be longer than 63 characters and a value not longer than 256"
 	ExternalIDs map[string]string `json:"externalIDs,omitempty"`
 	// otherConfig to add to the column other_config.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 63 && size(self[k]) <= 256)",message="otherConfig: a key must not be longer than 63 characters and a value not longer than 256"
 	OtherConfig map[string]string `json:"otherConfig,omitempty"`
 	// mtuRequest is the MTU in bytes that Open vSwitch sets on the uplink.
 	//
@@ -80,12 +92,15 @@ type Bridges struct {
 	//
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
 	OVS []OVSConfigExt `json:"ovs,omitempty"`
 }
 
 // OVSConfigExt is an Open vSwitch bridge of a node.
 type OVSConfigExt struct {
 	// name of the bridge.
+	//
+	// +kubebuilder:validation:MaxLength=128
 	Name string `json:"name"`
 	// bridge holds settings of the bridge itself.
 	//
@@ -95,16 +110,20 @@ type OVSConfigExt struct {
 	//
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
 	Uplinks []OVSUplinkConfigExt `json:"uplinks,omitempty"`
 }
 
 // OVSUplinkConfigExt is an uplink of an Open vSwitch bridge of a node.
 type OVSUplinkConfigExt struct {
 	// pciAddress of the PF.
+	//
+	// +kubebuilder:validation:MaxLength=64
 	PCIAddress string `json:"pciAddress"`
 	// name of the PF's netdev.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Name string `json:"name,omitempty"`
 	// interface holds settings of the uplink's Interface row.
 	//

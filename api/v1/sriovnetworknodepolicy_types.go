@@ -246,26 +246,38 @@ type SriovNetworkNodePolicyStatus struct {
 // PolicyConflict is one value that a policy lost.
 type PolicyConflict struct {
 	// node on which the value was lost.
+	//
+	// +kubebuilder:validation:MaxLength=253
 	Node string `json:"node"`
 	// pciAddress of the PF on which the value was lost.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	PCIAddress string `json:"pciAddress,omitempty"`
 	// field of the policy's spec that was lost.
+	//
+	// +kubebuilder:validation:MaxLength=64
 	Field string `json:"field"`
 	// winner is the policy whose value is in force; empty if the value is invalid by itself.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=253
 	Winner string `json:"winner,omitempty"`
 	// reason in words, with both values.
+	//
+	// +kubebuilder:validation:MaxLength=1024
 	Reason string `json:"reason"`
 }
 
 // UnmatchedField tells why a selector field excluded everything.
 type UnmatchedField struct {
 	// field of the policy's spec, e.g. nicSelector.pfNames or nodeSelector.
+	//
+	// +kubebuilder:validation:MaxLength=64
 	Field string `json:"field"`
 	// message says what was asked for and what was found nearest to it.
+	//
+	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message"`
 }
 

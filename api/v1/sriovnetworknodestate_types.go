@@ -131,6 +131,8 @@ type Bond struct {
 	//
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:MaxLength=64
 	Members []string `json:"members,omitempty"`
 	// policyName is the policy that asked for the bond.
 	//
@@ -154,6 +156,7 @@ type SriovNetworkNodeStateStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// observedGeneration is the generation that this status describes.
 	//
@@ -169,6 +172,7 @@ type SriovNetworkNodeStateStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=pciAddress
+	// +kubebuilder:validation:MaxItems=256
 	Interfaces []InterfaceStatus `json:"interfaces,omitempty"`
 	// numVfs is the number of VFs on all interfaces together.
 	//
@@ -179,6 +183,7 @@ type SriovNetworkNodeStateStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
 	Bonds []BondStatus `json:"bonds,omitempty"`
 	// bridges of the node.
 	//
@@ -199,6 +204,7 @@ type SriovNetworkNodeStateStatus struct {
 	// lastSyncError is the root cause when syncStatus is Failed.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=4096
 	LastSyncError string `json:"lastSyncError,omitempty"`
 }
 
@@ -207,31 +213,38 @@ type InterfaceStatus struct {
 	// name of the PF's netdev.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Name string `json:"name,omitempty"`
 	// mac address of the PF's netdev.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Mac string `json:"mac,omitempty"`
 	// driver of the PF.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Driver string `json:"driver,omitempty"`
 	// pciAddress identifies the PF.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
 	PCIAddress string `json:"pciAddress"`
 	// vendor is the PCI vendor id in hexadecimal.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	Vendor string `json:"vendor,omitempty"`
 	// deviceID is the PCI device id of the PF in hexadecimal.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	DeviceID string `json:"deviceID,omitempty"`
 	// netFilter is the network id on virtual platforms.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=256
 	NetFilter string `json:"netFilter,omitempty"`
 	// mtu of the PF's netdev in bytes.
 	//
@@ -248,18 +261,22 @@ type InterfaceStatus struct {
 	// linkSpeed as "25000 Mb/s".
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	LinkSpeed string `json:"linkSpeed,omitempty"`
 	// linkType ETH or IB.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	LinkType string `json:"linkType,omitempty"`
 	// linkAdminState up or down.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	LinkAdminState string `json:"linkAdminState,omitempty"`
 	// eSwitchMode legacy or switchdev; absent when it is not known.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	EswitchMode string `json:"eSwitchMode,omitempty"`
 	// externallyManaged: the VFs were made by somebody else.
 	//
@@ -269,10 +286,13 @@ type InterfaceStatus struct {
 	//
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=128
 	AltNames []string `json:"altNames,omitempty"`
 	// flowSteeringMode in force.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	FlowSteeringMode string `json:"flowSteeringMode,omitempty"`
 	// hwTcOffload tells whether the PF hands TC rules to hardware; absent when it is not known.
 	//
@@ -281,6 +301,7 @@ type InterfaceStatus struct {
 	// switchID is the phys_switch_id of the eswitch.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=128
 	SwitchID string `json:"switchID,omitempty"`
 	// numaNode of the PF; absent when the platform does not say.
 	//
@@ -289,29 +310,35 @@ type InterfaceStatus struct {
 	// firmwareVersion that runs.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=256
 	FirmwareVersion string `json:"firmwareVersion,omitempty"`
 	// boardID as devlink reports it.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=256
 	BoardID string `json:"boardID,omitempty"`
 	// firmwareApp that runs (nfp).
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	FirmwareApp string `json:"firmwareApp,omitempty"`
 	// bond of which the PF is a member.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Bond string `json:"bond,omitempty"`
 	// blockers are facts that forbid what the spec asks for on this PF.
 	//
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
 	Blockers []Blocker `json:"blockers,omitempty"`
 	// Vfs are the VFs of the PF, ordered by index.
 	//
 	// +optional
 	// +listType=map
 	// +listMapKey=vfID
+	// +kubebuilder:validation:MaxItems=4096
 	VFs []VirtualFunction `json:"Vfs,omitempty"`
 }
 
@@ -322,26 +349,32 @@ type VirtualFunction struct {
 	// pciAddress of the VF.
 	//
 	// +required
+	// +kubebuilder:validation:MaxLength=64
 	PCIAddress string `json:"pciAddress"`
 	// name of the VF's netdev; absent when it has none on the host, as with vfio-pci or inside a pod.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Name string `json:"name,omitempty"`
 	// mac is the administrative MAC if one is set, else the netdev's.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Mac string `json:"mac,omitempty"`
 	// driver that the VF is bound to; absent when it has none.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Driver string `json:"driver,omitempty"`
 	// vendor is the PCI vendor id in hexadecimal.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	Vendor string `json:"vendor,omitempty"`
 	// deviceID is the PCI device id of the VF in hexadecimal.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	DeviceID string `json:"deviceID,omitempty"`
 	// mtu of the VF's netdev in bytes.
 	//
@@ -354,14 +387,17 @@ type VirtualFunction struct {
 	// guid of an InfiniBand VF.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	GUID string `json:"guid,omitempty"`
 	// vdpaType of the vDPA device of the VF.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	VdpaType string `json:"vdpaType,omitempty"`
 	// representorName is the netdev that stands for this VF on the host in switchdev mode.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	RepresentorName string `json:"representorName,omitempty"`
 	// assigned is true when a pod holds the VF.
 	//
@@ -370,38 +406,51 @@ type VirtualFunction struct {
 	// pod that holds the VF, as namespace/name.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=320
 	Pod string `json:"pod,omitempty"`
 }
 
 // Blocker is a reason why a difference cannot be acted on, and what a person can do about it.
 type Blocker struct {
 	// code is stable and documented.
+	//
+	// +kubebuilder:validation:MaxLength=64
 	Code string `json:"code"`
 	// message says what was found.
+	//
+	// +kubebuilder:validation:MaxLength=4096
 	Message string `json:"message"`
 	// remedy says what to do.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=4096
 	Remedy string `json:"remedy,omitempty"`
 }
 
 // BondStatus is a bond as found on the node.
 type BondStatus struct {
 	// name of the bond's netdev.
+	//
+	// +kubebuilder:validation:MaxLength=64
 	Name string `json:"name"`
 	// mode of the bond.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Mode string `json:"mode,omitempty"`
 	// members are PCI addresses where the member is a PCI function, else netdev names.
 	//
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=64
 	Members []string `json:"members,omitempty"`
 	// activeMembers are the members that carry traffic, written like members.
 	//
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=64
 	ActiveMembers []string `json:"activeMembers,omitempty"`
 	// vfLAG tells whether the NIC offloads the bond.
 	//
@@ -411,12 +460,15 @@ type BondStatus struct {
 	// reason why vfLAG is not active.
 	//
 	// +optional
+	// +kubebuilder:validation:MaxLength=4096
 	Reason string `json:"reason,omitempty"`
 }
 
 // PlanStatus is the published plan.
 type PlanStatus struct {
 	// hash identifies the plan.
+	//
+	// +kubebuilder:validation:MaxLength=128
 	Hash string `json:"hash"`
 	// disruption that the plan causes.
 	Disruption Disruption `json:"disruption"`
@@ -425,11 +477,14 @@ type PlanStatus struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=1024
 	Steps []string `json:"steps,omitempty"`
 	// affectedPods are the pods that lose a VF, as namespace/name.
 	//
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1024
+	// +kubebuilder:validation:items:MaxLength=320
 	AffectedPods []string `json:"affectedPods,omitempty"`
 }
 

@@ -53,7 +53,7 @@ func parseIndex(s string) (int, error) {
 }
 
 // String returns the range as "first-last", the form that the API stores.
-func (r VFRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Last) }
+func (r VFRange) String() string { return strconv.Itoa(r.First) + "-" + strconv.Itoa(r.Last) }
 
 // MarshalText implements encoding.TextMarshaler; JSON uses it.
 func (r VFRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -51,6 +52,7 @@ type Agent struct {
 	Resync time.Duration
 
 	ledger  *ledger.Ledger
+	retries retries
 	written struct {
 		status sriovv1.SriovNetworkNodeStateStatus
 		at     time.Time
@@ -65,39 +67,45 @@ func (a *Agent) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 		// The manager makes the state; its creation is the event that wakes us.
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	facts, failure := a.turn(ctx, &state)
-	if ctx.Err() != nil {
-		return reconcile.Result{}, ctx.Err()
+	facts, err := a.turn(ctx, &state)
+	if err == nil {
+		err = a.publish(ctx, &state, facts)
 	}
-	if errors.Is(failure, errGone) {
-		return reconcile.Result{}, nil
-	}
-	if err := a.publish(ctx, &state, facts); err != nil {
-		if errors.Is(err, errGone) {
-			return reconcile.Result{}, nil
-		}
+	switch {
+	case errors.Is(err, errGone):
+		// Deleted or replaced: its event wakes us, the resync if that was no more
+		// than a conflict.
+		return reconcile.Result{RequeueAfter: a.Resync}, nil
+	case err != nil:
 		return reconcile.Result{}, err
 	}
-	if failure != nil {
-		return reconcile.Result{}, failure
-	}
-	if facts.Decision.Verdict == WaitForDrain {
-		return reconcile.Result{RequeueAfter: heldRetry}, nil
-	}
-	return reconcile.Result{RequeueAfter: a.Resync}, nil
+	return reconcile.Result{RequeueAfter: a.nextTurn(facts)}, nil
 }
 
-// turn observes, plans, applies what the gate lets through, and returns what is
-// true afterwards. The error is the one to retry for; it is in the facts too.
+// nextTurn is when to look again without an event.
+func (a *Agent) nextTurn(facts Facts) time.Duration {
+	next := a.Resync
+	if facts.Decision.Verdict == WaitForDrain {
+		next = min(next, heldRetry)
+	}
+	if retry := a.retries.next(time.Now()); retry > 0 {
+		next = min(next, retry)
+	}
+	return next
+}
+
+// turn observes, plans, applies what the gate lets through and what is not
+// waiting for its next try, and returns what is true afterwards. An error means
+// that the turn could not be taken; what failed on the host is in the facts.
 func (a *Agent) turn(ctx context.Context, state *sriovv1.SriovNetworkNodeState) (Facts, error) {
 	facts := Facts{Generation: state.Generation, Spec: state.Spec}
-	if err := a.openLedger(ctx); err != nil {
-		return failed(facts, sriovv1.ReasonObserveFailed, err), err
-	}
 	if err := a.look(ctx, &facts); err != nil {
-		return failed(facts, sriovv1.ReasonObserveFailed, err), err
+		return facts, a.failedToLook(ctx, state, facts, err)
 	}
-	if facts.Decision.Run.Empty() {
+	a.retries.settled(facts.Plan, facts.Generation)
+	run := a.retries.due(facts.Decision.Run, time.Now())
+	if run.Empty() {
+		facts.FailedReason, facts.Failed = a.retries.report()
 		return facts, a.forget(ctx, facts.Plan)
 	}
 	applying := facts
@@ -106,25 +114,67 @@ func (a *Agent) turn(ctx context.Context, state *sriovv1.SriovNetworkNodeState) 
 		// Nothing is touched before its plan is published.
 		return facts, err
 	}
-	for _, step := range facts.Decision.Run.Steps() {
+	for _, step := range run.Steps() {
 		log.FromContext(ctx).Info("Applying step", "step", step.String())
 	}
-	result := apply.Run(ctx, a.Host, a.ledger, *facts.Observed, facts.Decision.Run)
+	result := apply.Run(ctx, a.Host, a.ledger, *facts.Observed, run)
+	if ctx.Err() != nil {
+		return facts, ctx.Err()
+	}
 	if err := a.look(ctx, &facts); err != nil {
-		return failed(facts, sriovv1.ReasonObserveFailed, err), err
+		return facts, a.failedToLook(ctx, state, facts, err)
 	}
-	if err := result.Err(); err != nil {
-		return failed(facts, sriovv1.ReasonApplyFailed, err), err
-	}
-	if facts.Decision.Verdict == Proceed {
-		err := fmt.Errorf("%d steps are still needed after the plan was carried out", len(facts.Plan.Steps()))
-		return facts, err
-	}
+	a.note(ctx, &facts, run, &result)
 	return facts, a.forget(ctx, facts.Plan)
+}
+
+// failedToLook publishes that the host could not be read.
+func (a *Agent) failedToLook(ctx context.Context, state *sriovv1.SriovNetworkNodeState, facts Facts, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	facts.Failed, facts.FailedReason = err.Error(), sriovv1.ReasonObserveFailed
+	return errors.Join(err, a.publish(ctx, state, facts))
+}
+
+// note remembers which of the chains that ran failed, or ended without an error
+// and left something to be done.
+func (a *Agent) note(ctx context.Context, facts *Facts, run plan.Plan, result *apply.Result) {
+	now := time.Now()
+	for _, chain := range run.Chains {
+		if f := failureOf(result, chain); f != nil {
+			log.FromContext(ctx).Error(f, "Applying failed", "pfs", chain.PFs)
+			a.retries.failed(chain.PFs, facts.Generation, now, sriovv1.ReasonApplyFailed, f.Error())
+			continue
+		}
+		if steps := remaining(facts.Decision.Run, chain); len(steps) > 0 {
+			message := fmt.Sprintf("the plan ran without an error, but reading back shows that %d steps are still needed, the first: %s", len(steps), steps[0])
+			a.retries.failed(chain.PFs, facts.Generation, now, sriovv1.ReasonNotConverged, message)
+		}
+	}
+	a.retries.settled(facts.Plan, facts.Generation)
+	facts.FailedReason, facts.Failed = a.retries.report()
+}
+
+// failureOf returns the first failure of a chain, or nil.
+func failureOf(result *apply.Result, chain plan.Chain) *apply.Failure {
+	i := slices.IndexFunc(result.Failures, func(f apply.Failure) bool { return slices.Contains(chain.PFs, f.PF) })
+	if i < 0 {
+		return nil
+	}
+	return &result.Failures[i]
+}
+
+// remaining returns the steps of a plan that concern the PFs of a chain.
+func remaining(p plan.Plan, chain plan.Chain) []plan.Step {
+	return slices.DeleteFunc(p.Steps(), func(s plan.Step) bool { return !slices.Contains(chain.PFs, s.Device()) })
 }
 
 // look observes the host and plans from what it sees.
 func (a *Agent) look(ctx context.Context, facts *Facts) error {
+	if err := a.openLedger(ctx); err != nil {
+		return err
+	}
 	observed, err := observe.Node(ctx, a.Host)
 	if err != nil {
 		facts.Observed = nil
@@ -162,15 +212,11 @@ func (a *Agent) forget(ctx context.Context, p plan.Plan) error {
 	return errors.Join(errs...)
 }
 
-func failed(f Facts, reason string, err error) Facts {
-	f.Failed, f.FailedReason = err.Error(), reason
-	return f
-}
-
 // publish writes the status if it says something new.
 func (a *Agent) publish(ctx context.Context, state *sriovv1.SriovNetworkNodeState, facts Facts) error {
 	recent := a.written.uid == string(state.UID) && time.Since(a.written.at) < cacheLag
 	before := state.Status
+	before.Conditions = ownConditions(before.Conditions)
 	if recent {
 		before = a.written.status
 	}

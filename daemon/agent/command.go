@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -27,6 +28,7 @@ const ledgerPath = "var/lib/sriov-offload-operator/ledger.json"
 
 type commandOptions struct {
 	node, namespace, hostRoot, kubeletSocket string
+	nodeIP                                   string
 	metricsAddress, probeAddress             string
 	specFile                                 string
 	once, dryRun                             bool
@@ -53,6 +55,7 @@ finds on this machine as a SriovNetworkNodeState, and the plan that the spec in
 	f := cmd.Flags()
 	f.StringVar(&o.node, "node", os.Getenv("NODE_NAME"), "name of the node; default: environment variable NODE_NAME")
 	f.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the operator; default: environment variable POD_NAMESPACE")
+	f.StringVar(&o.nodeIP, "node-ip", os.Getenv("HOST_IP"), "address of the node in its cluster: the link that carries it is left alone; default: environment variable HOST_IP")
 	f.StringVar(&o.hostRoot, "host-root", "/", "folder under which the root of the host is seen")
 	f.StringVar(&o.kubeletSocket, "kubelet-socket", "var/lib/kubelet/pod-resources/kubelet.sock", "pod-resources socket of the kubelet, below --host-root")
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", "0", `address of the metrics endpoint; "0" turns it off`)
@@ -70,8 +73,12 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) error {
 	if o.specFile != "" && !o.dryRun {
 		return errors.New("--spec is for --once --dry-run; without them the spec comes from the cluster")
 	}
+	nodeIP, err := o.parseNodeIP()
+	if err != nil {
+		return err
+	}
 	h, closer, err := linux.Open(linux.Options{
-		Root: o.hostRoot, KubeletSocket: filepath.Join(o.hostRoot, o.kubeletSocket),
+		Root: o.hostRoot, KubeletSocket: filepath.Join(o.hostRoot, o.kubeletSocket), NodeIP: nodeIP,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the host at %s: %w", o.hostRoot, err)
@@ -99,6 +106,18 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) error {
 		Config: restConfig, Node: o.node, Namespace: o.namespace, Host: h, Store: store,
 		MetricsBindAddress: o.metricsAddress, ProbeBindAddress: o.probeAddress,
 	})
+}
+
+// parseNodeIP returns the node's address, the zero value when it was not given.
+func (o *commandOptions) parseNodeIP() (netip.Addr, error) {
+	if o.nodeIP == "" {
+		return netip.Addr{}, nil
+	}
+	ip, err := netip.ParseAddr(o.nodeIP)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("--node-ip (or the environment variable HOST_IP) must be one IP address: %w", err)
+	}
+	return ip, nil
 }
 
 // print shows inventory and plan as the status of a node state.

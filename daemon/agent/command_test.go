@@ -104,6 +104,7 @@ spec:
 
 func TestCommandRefusesWhatMakesNoSense(t *testing.T) {
 	t.Setenv("NODE_NAME", "")
+	t.Setenv("HOST_IP", "")
 	root := machine(t)
 	tests := map[string]struct {
 		args []string
@@ -115,6 +116,7 @@ func TestCommandRefusesWhatMakesNoSense(t *testing.T) {
 		"no node":       {[]string{"--host-root", root, "--namespace", "x"}, "--node is not set"},
 		"no namespace":  {[]string{"--host-root", root, "--node", "x"}, "--namespace is not set"},
 		"no such root":  {[]string{"--host-root", filepath.Join(root, "nowhere"), "--node", "x"}, "nowhere"},
+		"bad node IP":   {[]string{"--host-root", root, "--once", "--dry-run", "--node-ip", "192.0.2.1/24"}, "--node-ip (or the environment variable HOST_IP) must be one IP address: ParseAddr(\"192.0.2.1/24\")"},
 		"no such spec":  {[]string{"--host-root", root, "--once", "--dry-run", "--spec", filepath.Join(root, "none.yaml")}, "none.yaml"},
 	}
 	for name, tt := range tests {
@@ -124,5 +126,20 @@ func TestCommandRefusesWhatMakesNoSense(t *testing.T) {
 				t.Errorf("error = %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestNodeIPComesFromTheEnvironment(t *testing.T) {
+	root := machine(t)
+	t.Setenv("HOST_IP", "2001:db8::1")
+	if out, err := execute(t, "--once", "--dry-run", "--host-root", root); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	t.Setenv("HOST_IP", "node-1")
+	if _, err := execute(t, "--once", "--dry-run", "--host-root", root); err == nil || !strings.Contains(err.Error(), `"node-1"`) {
+		t.Errorf("error = %v, want the bad address", err)
+	}
+	if out, err := execute(t, "--once", "--dry-run", "--host-root", root, "--node-ip", "192.0.2.1"); err != nil {
+		t.Errorf("the flag does not win: %v\n%s", err, out)
 	}
 }

@@ -10,6 +10,16 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
 
+// inventoryState is partial as soon as one fact could not be read.
+func inventoryState(n *inventory.Node) sriovv1.InventoryState {
+	for i := range n.PFs {
+		if len(n.PFs[i].Unreadable) > 0 {
+			return sriovv1.InventoryPartial
+		}
+	}
+	return sriovv1.InventoryComplete
+}
+
 // interfaces turns the inventory into the API's form, with the blockers of each PF.
 func interfaces(f Facts) []sriovv1.InterfaceStatus {
 	out := make([]sriovv1.InterfaceStatus, 0, len(f.Observed.PFs))

@@ -42,11 +42,13 @@ func Report(existing sriovv1.SriovNetworkNodeStateStatus, f Facts, now metav1.Ti
 	s := sriovv1.SriovNetworkNodeStateStatus{
 		ObservedGeneration: f.Generation,
 		Conditions:         conditions(existing.Conditions, f, now),
+		Inventory:          existing.Inventory,
 		Interfaces:         existing.Interfaces,
 		Bonds:              existing.Bonds,
 		Plan:               planStatus(f),
 	}
 	if f.Observed != nil {
+		s.Inventory = inventoryState(f.Observed)
 		s.Interfaces = interfaces(f)
 		s.Bonds = bonds(f.Observed)
 	}
@@ -85,8 +87,8 @@ func decideOutcome(f Facts) outcome {
 	case len(f.Plan.Blockers) > 0:
 		return outcome{reason: sriovv1.ReasonBlocked, message: blockerMessage(f.Plan.Blockers), stalled: true}
 	case !f.Plan.Empty():
-		return outcome{reason: sriovv1.ReasonNotConverged, stalled: true,
-			message: fmt.Sprintf("the plan ran without an error, but reading back shows that %d steps are still needed, the first: %s", len(f.Plan.Steps()), f.Plan.Steps()[0])}
+		// It could not run in this turn, and nothing says why: never call that ready.
+		return outcome{reason: sriovv1.ReasonApplying, message: fmt.Sprintf("%d steps are to be carried out", len(f.Plan.Steps()))}
 	default:
 		return outcome{reason: sriovv1.ReasonConverged, ready: true, message: "the host is as the spec says"}
 	}
@@ -115,9 +117,16 @@ func blockerMessage(blockers []plan.Blocker) string {
 	return strings.Join(parts, " | ")
 }
 
+// ownConditions returns the conditions that the daemon writes. Those of other
+// writers stay theirs: what we apply, we own.
+func ownConditions(all []metav1.Condition) []metav1.Condition {
+	own := []string{sriovv1.ConditionReady, sriovv1.ConditionReconciling, sriovv1.ConditionStalled, sriovv1.ConditionOffloadReady}
+	return slices.DeleteFunc(slices.Clone(all), func(c metav1.Condition) bool { return !slices.Contains(own, c.Type) })
+}
+
 // conditions returns the fixed list of conditions, always all set.
 func conditions(existing []metav1.Condition, f Facts, now metav1.Time) []metav1.Condition {
-	out := slices.Clone(existing)
+	out := ownConditions(existing)
 	o := decideOutcome(f)
 	set := func(kind string, status bool, reason, message string) {
 		meta.SetStatusCondition(&out, metav1.Condition{

@@ -105,9 +105,9 @@ func TestReportConditions(t *testing.T) {
 			stalled: true, reason: sriovv1.ReasonApplyFailed, message: "the kernel said no", sync: sriovv1.SyncFailed,
 			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
 		},
-		"ran and did not converge": {
-			facts:   Facts{Spec: spec(), Observed: &observed, Plan: up, Decision: Decision{Verdict: Proceed}},
-			stalled: true, reason: sriovv1.ReasonNotConverged, message: "1 steps are still needed", sync: sriovv1.SyncFailed,
+		"left over": {
+			facts:       Facts{Spec: spec(), Observed: &observed, Plan: up, Decision: Decision{Verdict: Proceed}},
+			reconciling: true, reason: sriovv1.ReasonApplying, message: "1 steps are to be carried out", sync: sriovv1.SyncInProgress,
 			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
 		},
 		"host unreadable": {
@@ -197,6 +197,39 @@ func TestReportKeepsTransitionTimes(t *testing.T) {
 	second := Report(first, facts, metav1.NewTime(time.Unix(2000, 0)))
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Errorf("the same facts give another status (-first +second):\n%s", diff)
+	}
+}
+
+func TestReportLeavesConditionsOfOthersAlone(t *testing.T) {
+	observed := node()
+	existing := sriovv1.SriovNetworkNodeStateStatus{Conditions: []metav1.Condition{{Type: "Drained", Status: metav1.ConditionTrue, Reason: "Done"}}}
+	got := Report(existing, Facts{Spec: spec(), Observed: &observed, Decision: Decision{Verdict: Idle}}, metav1.Now())
+	if c := meta.FindStatusCondition(got.Conditions, "Drained"); c != nil {
+		t.Errorf("the report takes over %+v", c)
+	}
+	if len(got.Conditions) != 4 || len(existing.Conditions) != 1 {
+		t.Errorf("%d conditions are reported, %d were there", len(got.Conditions), len(existing.Conditions))
+	}
+}
+
+func TestReportInventory(t *testing.T) {
+	observed := node()
+	report := func(existing sriovv1.InventoryState, observed *inventory.Node) sriovv1.InventoryState {
+		f := Facts{Observed: observed, Failed: "x", FailedReason: sriovv1.ReasonObserveFailed}
+		return Report(sriovv1.SriovNetworkNodeStateStatus{Inventory: existing}, f, metav1.Now()).Inventory
+	}
+	if got := report("", nil); got != "" {
+		t.Errorf("never looked: %q", got)
+	}
+	if got := report(sriovv1.InventoryComplete, nil); got != sriovv1.InventoryComplete {
+		t.Errorf("could not look again: %q", got)
+	}
+	if got := report("", &inventory.Node{}); got != sriovv1.InventoryComplete {
+		t.Errorf("no NIC: %q", got)
+	}
+	observed.PFs[0].Unreadable = []inventory.Unreadable{{Fact: "x", Reason: "y"}}
+	if got := report(sriovv1.InventoryComplete, &observed); got != sriovv1.InventoryPartial {
+		t.Errorf("a fact is unreadable: %q", got)
 	}
 }
 

@@ -1,10 +1,12 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,9 +35,14 @@ type Options struct {
 	Config    *rest.Config
 	Namespace string
 	Nodes     []Node
+	// RemovalDelay is how long the state of a node that left is kept; 0 means
+	// the manager's default.
+	RemovalDelay time.Duration
 	// ConfigFor returns the connection of one component ("manager" or a node's
 	// name); nil gives all of them Config. Tests count requests with it.
 	ConfigFor func(component string) *rest.Config
+	// ProbeFor returns the probe address of a node's daemon; nil turns probes off.
+	ProbeFor func(node string) string
 }
 
 // Fleet is a running manager with its daemons.
@@ -70,11 +77,15 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 	if configFor == nil {
 		configFor = func(string) *rest.Config { return o.Config }
 	}
+	probeFor := o.ProbeFor
+	if probeFor == nil {
+		probeFor = func(string) string { return "0" }
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	f := &Fleet{Client: c, Namespace: o.Namespace, cancel: cancel}
 	f.run("manager", func() error {
 		return manager.Run(ctx, manager.Options{
-			Config: configFor("manager"), Namespace: o.Namespace, RemovalDelay: manager.DefaultRemovalDelay,
+			Config: configFor("manager"), Namespace: o.Namespace, RemovalDelay: cmp.Or(o.RemovalDelay, manager.DefaultRemovalDelay),
 			MetricsBindAddress: "0", ProbeBindAddress: "0",
 		})
 	})
@@ -83,7 +94,7 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 			return agent.Run(ctx, agent.Options{
 				Config: configFor(n.Name), Node: n.Name, Namespace: o.Namespace,
 				Host: n.Kernel.Host(), Store: n.Kernel.Store(),
-				MetricsBindAddress: "0", ProbeBindAddress: "0",
+				MetricsBindAddress: "0", ProbeBindAddress: probeFor(n.Name),
 			})
 		})
 	}

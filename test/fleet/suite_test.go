@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
 	"github.com/sriov-offload/sriov-offload-operator/test/controlplane"
 	"github.com/sriov-offload/sriov-offload-operator/test/counting"
@@ -30,10 +32,24 @@ var (
 	options fleet.Options
 	kernels = map[string]*simhost.Kernel{}
 	// requests to the API server, by component: "manager" or the node of a daemon.
-	requests = map[string]*counting.Requests{
-		"manager": {}, "node1": {}, "node2": {}, "node3": {},
-	}
+	requests = map[string]*counting.Requests{"manager": {}}
+	// probeAddress of node4's daemon.
+	probeAddress string
 )
+
+// machines are the nodes by name. The guide's policy does not select those with
+// labels of their own: they are for other specs.
+func machines() map[string]fleet.Node {
+	machine := func(nic simhost.NIC) *simhost.Kernel { return simhost.New(simhost.Options{NICs: []simhost.NIC{nic}}) }
+	apart := map[string]string{sriovv1.LabelCapable: "false"}
+	return map[string]fleet.Node{
+		"node1": {Kernel: machine(guideNIC())},
+		"node2": {Kernel: machine(guideNIC())},
+		"node3": {Kernel: machine(simhost.Igb82576())},
+		"node4": {Kernel: machine(guideNIC()), Labels: apart},
+		"node5": {Kernel: machine(guideNIC()), Labels: apart},
+	}
+}
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	ctrl.SetLogger(logr.Discard())
@@ -53,11 +69,17 @@ var _ = BeforeSuite(func(ctx context.Context) {
 			return config
 		},
 	}
-	for name, nic := range map[string]simhost.NIC{
-		"node1": guideNIC(), "node2": guideNIC(), "node3": simhost.Igb82576(),
-	} {
-		kernels[name] = simhost.New(simhost.Options{NICs: []simhost.NIC{nic}})
-		options.Nodes = append(options.Nodes, fleet.Node{Name: name, Kernel: kernels[name]})
+	for name, node := range machines() {
+		node.Name = name
+		kernels[name], requests[name] = node.Kernel, &counting.Requests{}
+		options.Nodes = append(options.Nodes, node)
+	}
+	probeAddress = freeAddress(ctx)
+	options.ProbeFor = func(node string) string {
+		if node == "node4" {
+			return probeAddress
+		}
+		return "0"
 	}
 	// The components outlive this node of the suite.
 	running, err = fleet.Start(context.WithoutCancel(ctx), options)
@@ -72,3 +94,12 @@ var _ = BeforeSuite(func(ctx context.Context) {
 
 // guideNIC is the NIC of the guide, whose firmware allows three VFs on each port.
 func guideNIC() simhost.NIC { return simhost.ConnectX5(simhost.TotalVFs(3)) }
+
+// freeAddress is one on which nothing listens.
+func freeAddress(ctx context.Context) string {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { Expect(l.Close()).To(Succeed()) }()
+	return l.Addr().String()
+}
