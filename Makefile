@@ -4,16 +4,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-BIN := $(CURDIR)/bin
-OUT ?= $(CURDIR)
+# Relative, so that a folder with a space in its path does no harm.
+BIN := bin
+OUT ?= .
 VERSION ?= 0.1.0
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # The control plane: the version is the one that hack/k8s/go.mod requires.
 K8S_VERSION := $(shell awk '$$1 == "k8s.io/kubernetes" {print $$2}' hack/k8s/go.mod)
 K8S_MINOR := $(word 2,$(subst ., ,$(K8S_VERSION)))
-K8S_SUM := $(shell cat hack/k8s/go.mod hack/k8s/go.sum hack/k8s/main.go | sha256sum | cut -c1-16)-$(shell go env GOVERSION)
-K8S_STAMP := $(BIN)/k8s/$(K8S_SUM).stamp
 K8S_LDFLAGS := -s -w \
   -X k8s.io/component-base/version.gitVersion=$(K8S_VERSION) \
   -X k8s.io/component-base/version.gitMajor=1 \
@@ -23,6 +22,14 @@ K8S_LDFLAGS := -s -w \
   -X k8s.io/component-base/version.buildDate=1970-01-01T00:00:00Z \
   -X k8s.io/client-go/pkg/version.gitVersion=$(K8S_VERSION) \
   -X k8s.io/client-go/pkg/version.gitCommit=unknown
+
+# The stamp is named after everything that the binary is built from, and holds
+# only while the binary is there.
+K8S_SUM := $(shell (cat hack/k8s/go.mod hack/k8s/go.sum hack/k8s/*.go; echo '$(K8S_LDFLAGS)'; go env GOVERSION) | sha256sum | cut -c1-16)
+K8S_STAMP := $(BIN)/k8s/$(K8S_SUM).stamp
+ifeq ($(wildcard $(BIN)/k8s/k8s),)
+.PHONY: $(K8S_STAMP)
+endif
 
 CONTROLLER_GEN := $(BIN)/controller-gen
 CRD_REF_DOCS := $(BIN)/crd-ref-docs
@@ -81,7 +88,7 @@ generate: $(CONTROLLER_GEN) $(CRD_REF_DOCS) ## Write generated code, manifests a
 verify: ## Fail when generated files differ from what generate writes
 	@rm -rf $(BIN)/.verify && $(MAKE) generate OUT=$(BIN)/.verify
 	@cd $(BIN)/.verify && find . -type f | while read -r f; do \
-	  diff -u "$(CURDIR)/$$f" "$$f" || { echo "$$f is not what make generate writes: run make generate"; exit 1; }; done
+	  diff -u "../../$$f" "$$f" || { echo "$$f is not what make generate writes: run make generate"; exit 1; }; done
 	@for f in $$(ls config/crd/bases); do test -e $(BIN)/.verify/config/crd/bases/$$f || { echo "config/crd/bases/$$f is not generated any more: remove it"; exit 1; }; done
 	@go mod tidy -diff
 	@echo "generated files are up to date"
@@ -101,7 +108,7 @@ k8s-binaries: $(K8S_STAMP) ## Build etcd, kube-apiserver and kubectl (once; abou
 $(K8S_STAMP): | $(BIN)
 	@echo "==> building etcd, kube-apiserver and kubectl $(K8S_VERSION) from source, once (about 5 minutes on 2 cores)"
 	@mkdir -p $(BIN)/k8s && rm -f $(BIN)/k8s/*.stamp
-	@CGO_ENABLED=0 go build -C hack/k8s -v -trimpath -o $(BIN)/k8s/k8s -ldflags '$(K8S_LDFLAGS)' . 2>&1 | \
+	@CGO_ENABLED=0 go build -C hack/k8s -v -trimpath -o ../../$(BIN)/k8s/k8s -ldflags '$(K8S_LDFLAGS)' . 2>&1 | \
 	  awk '/^go: downloading/ {d++; if (d % 50 == 0) print "    " d " modules downloaded"; next} \
 	       /^[a-z0-9_.\/~-]+$$/ || /^[a-zA-Z0-9_.\/~-]+$$/ {n++; if (n % 200 == 0) print "    " n " packages compiled"; next} {print}' >&2
 	@for b in etcd kube-apiserver kubectl; do ln -sf k8s $(BIN)/k8s/$$b; done
@@ -109,14 +116,14 @@ $(K8S_STAMP): | $(BIN)
 	@echo "==> control plane ready in bin/k8s"
 
 $(CONTROLLER_GEN): hack/tools/go.mod | $(BIN)
-	go build -C hack/tools -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+	go build -C hack/tools -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
 
 $(CRD_REF_DOCS): hack/tools/go.mod | $(BIN)
-	go build -C hack/tools -o $@ github.com/elastic/crd-ref-docs
+	go build -C hack/tools -o ../../$@ github.com/elastic/crd-ref-docs
 
 $(GOLANGCI_LINT): hack/lint/go.mod | $(BIN)
 	@echo "==> building golangci-lint, once"
-	go build -C hack/lint -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	go build -C hack/lint -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 $(BIN):
 	@mkdir -p $(BIN)

@@ -34,7 +34,7 @@ const namespace = "kube-system"
 const patience = 60 * time.Second
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "demo failed:", err)
@@ -56,21 +56,21 @@ func run(ctx context.Context) error {
 
 func runOn(ctx context.Context, cp *controlplane.ControlPlane) error {
 	say("starting the manager and three nodes: node1 and node2 with a dual-port ConnectX-5, node3 with an Intel 82576")
-	kernels := simulatedNodes()
+	nodes := simulatedNodes()
 	defer func() {
-		for _, n := range kernels {
+		for _, n := range nodes {
 			n.Kernel.Close()
 		}
 	}()
-	f, err := fleet.Start(ctx, fleet.Options{Config: cp.Config, Namespace: namespace, Nodes: kernels})
+	f, err := fleet.Start(ctx, fleet.Options{Config: cp.Config, Namespace: namespace, Nodes: nodes})
 	if err != nil {
 		return err
 	}
-	err = show(ctx, cp, f)
+	err = show(ctx, cp, f, nodes)
 	return errors.Join(err, f.Stop())
 }
 
-func show(ctx context.Context, cp *controlplane.ControlPlane, f *fleet.Fleet) error {
+func show(ctx context.Context, cp *controlplane.ControlPlane, f *fleet.Fleet, nodes []fleet.Node) error {
 	policy, err := loadPolicy()
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func show(ctx context.Context, cp *controlplane.ControlPlane, f *fleet.Fleet) er
 	if err := f.Client.Create(ctx, policy); err != nil {
 		return fmt.Errorf("applying the policy: %w", err)
 	}
-	if err := watch(ctx, f, policy); err != nil {
+	if err := watch(ctx, f, nodes, policy); err != nil {
 		return err
 	}
 	say(fmt.Sprintf("converged in %.1f s", time.Since(began).Seconds()))
@@ -96,19 +96,19 @@ func goOn(ctx context.Context, cp *controlplane.ControlPlane) error {
 		say("to look around with kubectl, keep it running: KEEP=1 make demo")
 		return nil
 	}
-	root, err := controlplane.ModuleRoot()
-	if err != nil {
-		return err
-	}
 	data, err := cp.Kubeconfig()
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(root, "bin", "demo.kubeconfig")
+	folder, err := os.MkdirTemp("", "sriov-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	file := filepath.Join(folder, "kubeconfig")
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(file) }()
 	fmt.Printf(`
   export KUBECONFIG=%s
   bin/k8s/kubectl get sriov -A

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -11,69 +13,74 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"golang.org/x/term"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
 	"github.com/sriov-offload/sriov-offload-operator/test/fleet"
 )
 
-// row is what the table shows of one node.
-type row struct{ node, ready, reason, vfs, eswitch, offload, next string }
+// row is what the table shows of one node: what its daemon says, and what its
+// simulated kernel is like at this moment.
+type row struct{ node, ready, reason, vfs, bound, eswitch, plan string }
 
 // watch shows how the nodes move until the policy and every node are ready.
-func watch(ctx context.Context, f *fleet.Fleet, policy *sriovv1.SriovNetworkNodePolicy) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func watch(parent context.Context, f *fleet.Fleet, nodes []fleet.Node, policy *sriovv1.SriovNetworkNodePolicy) error {
+	ctx, cancel := context.WithTimeout(parent, patience)
 	defer cancel()
 	screen := newScreen()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	var last error
 	for {
 		if err := f.Err(); err != nil {
 			return err
 		}
-		rows, missing, err := look(ctx, f, policy)
+		rows, missing, err := look(ctx, f, nodes, policy)
 		if err == nil {
-			last = missing
 			screen.draw(rows)
 			if missing == nil {
 				return nil
 			}
 		}
 		select {
+		case <-parent.Done():
+			return errors.New("interrupted")
 		case <-ctx.Done():
-			return fmt.Errorf("not converged after %s: %w", patience, last)
+			return fmt.Errorf("not converged after %s: %w", patience, cmp.Or(err, missing))
 		case <-ticker.C:
 		}
 	}
 }
 
 // look reads the fleet; missing says what is not there yet.
-func look(ctx context.Context, f *fleet.Fleet, policy *sriovv1.SriovNetworkNodePolicy) (rows []row, missing, err error) {
-	var states sriovv1.SriovNetworkNodeStateList
-	if err := f.Client.List(ctx, &states, client.InNamespace(namespace)); err != nil {
-		return nil, nil, err
+func look(ctx context.Context, f *fleet.Fleet, nodes []fleet.Node, policy *sriovv1.SriovNetworkNodePolicy) (rows []row, missing, err error) {
+	for _, node := range nodes {
+		var s sriovv1.SriovNetworkNodeState
+		err := f.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: node.Name}, &s)
+		if apierrors.IsNotFound(err) {
+			missing = fmt.Errorf("node %s has no state yet", node.Name)
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		live, err := observe.Node(ctx, node.Kernel.Admin())
+		if err != nil {
+			return nil, nil, err
+		}
+		rows = append(rows, nodeRow(&s, live))
+		missing = cmp.Or(missing, nodeMissing(&s))
 	}
 	var current sriovv1.SriovNetworkNodePolicy
 	if err := f.Client.Get(ctx, client.ObjectKeyFromObject(policy), &current); err != nil {
 		return nil, nil, err
 	}
-	slices.SortFunc(states.Items, func(a, b sriovv1.SriovNetworkNodeState) int { return strings.Compare(a.Name, b.Name) })
-	for i := range states.Items {
-		s := &states.Items[i]
-		ready := readyCondition(s.Status.Conditions)
-		rows = append(rows, nodeRow(s, ready))
-		if ready.Status != metav1.ConditionTrue || s.Status.ObservedGeneration != s.Generation {
-			missing = fmt.Errorf("node %s: %s: %s", s.Name, ready.Reason, ready.Message)
-		}
-	}
 	ready := readyCondition(current.Status.Conditions)
-	switch {
-	case len(states.Items) < 3:
-		missing = fmt.Errorf("%d of 3 node states exist", len(states.Items))
-	case ready.Status != metav1.ConditionTrue || current.Status.ObservedGeneration != current.Generation || current.Status.ReadyNodes != 2:
-		missing = fmt.Errorf("policy %s: %d of 2 nodes ready: %s: %s", current.Name, current.Status.ReadyNodes, ready.Reason, ready.Message)
+	if ready.Status != metav1.ConditionTrue || current.Status.ObservedGeneration != current.Generation || current.Status.ReadyNodes != 2 {
+		missing = cmp.Or(missing, fmt.Errorf("policy %s: %d of 2 nodes ready: %s: %s", current.Name, current.Status.ReadyNodes, ready.Reason, ready.Message))
 	}
 	if missing == nil {
 		_, missing = devicePluginConfig(ctx, f, "node1")
@@ -81,22 +88,38 @@ func look(ctx context.Context, f *fleet.Fleet, policy *sriovv1.SriovNetworkNodeP
 	return rows, missing, nil
 }
 
-func nodeRow(s *sriovv1.SriovNetworkNodeState, ready metav1.Condition) row {
-	r := row{node: s.Name, ready: string(ready.Status), reason: ready.Reason, offload: "-"}
-	var vfs, modes []string
-	for i := range s.Status.Interfaces {
-		nic := &s.Status.Interfaces[i]
-		vfs = append(vfs, fmt.Sprint(nic.NumVfs))
-		modes = append(modes, nic.EswitchMode)
+// nodeMissing says what a node is not ready with, nil if it is.
+func nodeMissing(s *sriovv1.SriovNetworkNodeState) error {
+	ready := readyCondition(s.Status.Conditions)
+	if ready.Status != metav1.ConditionTrue || s.Status.ObservedGeneration != s.Generation {
+		return fmt.Errorf("node %s: %s: %s", s.Name, ready.Reason, ready.Message)
 	}
-	r.vfs, r.eswitch = strings.Join(vfs, ","), strings.Join(modes, ",")
-	for _, c := range s.Status.Conditions {
-		if c.Type == sriovv1.ConditionOffloadReady {
-			r.offload = string(c.Status)
+	for i := range s.Status.Interfaces {
+		if nic := &s.Status.Interfaces[i]; nic.LinkSpeed == "" {
+			return fmt.Errorf("node %s: the link of %s is not up yet", s.Name, nic.Name)
 		}
 	}
-	if p := s.Status.Plan; p != nil && len(p.Steps) > 0 {
-		r.next = fmt.Sprintf("%s (%d steps)", p.Steps[0], len(p.Steps))
+	return nil
+}
+
+func nodeRow(s *sriovv1.SriovNetworkNodeState, live inventory.Node) row {
+	ready := readyCondition(s.Status.Conditions)
+	r := row{node: s.Name, ready: string(ready.Status), reason: ready.Reason}
+	var vfs, modes []string
+	bound := 0
+	for i := range live.PFs {
+		pf := &live.PFs[i]
+		vfs = append(vfs, fmt.Sprint(len(pf.VFs)))
+		modes = append(modes, cmp.Or(pf.Eswitch.Mode, sriovv1.EswitchModeLegacy))
+		for j := range pf.VFs {
+			if pf.VFs[j].Driver != "" {
+				bound++
+			}
+		}
+	}
+	r.vfs, r.eswitch, r.bound = strings.Join(vfs, ","), strings.Join(modes, ","), fmt.Sprint(bound)
+	if p := s.Status.Plan; p != nil {
+		r.plan = fmt.Sprintf("%d steps", len(p.Steps))
 	}
 	return r
 }
@@ -115,6 +138,7 @@ func devicePluginConfig(ctx context.Context, f *fleet.Fleet, node string) (strin
 type screen struct {
 	terminal bool
 	lines    int
+	shown    []row
 	seen     map[string]row
 }
 
@@ -123,20 +147,34 @@ func newScreen() *screen {
 }
 
 func (s *screen) draw(rows []row) {
-	if !s.terminal {
-		for _, r := range rows {
-			if s.seen[r.node] != r {
-				s.seen[r.node] = r
-				fmt.Printf("    %-6s ready=%-7s reason=%-14s vfs=%-4s eswitch=%s %s\n", r.node, r.ready, r.reason, r.vfs, r.eswitch, r.next)
-			}
-		}
+	if slices.Equal(rows, s.shown) {
 		return
 	}
+	s.shown = rows
+	if s.terminal {
+		s.table(rows)
+		return
+	}
+	for _, r := range rows {
+		// VFs are bound one by one: not worth a line each.
+		r.bound = ""
+		if s.seen[r.node] != r {
+			s.seen[r.node] = r
+			fmt.Printf("    %-6s ready=%-7s reason=%-12s vfs=%-4s eswitch=%-20s %s\n", r.node, r.ready, r.reason, r.vfs, r.eswitch, r.plan)
+		}
+	}
+}
+
+func (s *screen) table(rows []row) {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.AppendHeader(table.Row{"NODE", "READY", "REASON", "VFS", "ESWITCH", "OFFLOAD", "NEXT STEP"})
+	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		// A row that wraps could not be drawn over.
+		t.Style().Size.WidthMax = width - 1
+	}
+	t.AppendHeader(table.Row{"NODE", "READY", "REASON", "VFS", "BOUND", "ESWITCH", "PLAN"})
 	for _, r := range rows {
-		t.AppendRow(table.Row{r.node, r.ready, r.reason, r.vfs, r.eswitch, r.offload, r.next})
+		t.AppendRow(table.Row{r.node, r.ready, r.reason, r.vfs, r.bound, r.eswitch, r.plan})
 	}
 	text := t.Render()
 	if s.lines > 0 {

@@ -61,6 +61,8 @@ var _ = DescribeTable("a single-object rule refuses",
 		Expect(err.Error()).NotTo(ContainSubstring("rule evaluation error"))
 	},
 	// One field of a policy.
+	refused("SriovNetworkNodePolicy", `{eSwitchMode: switchdev, bridge: {ovs: {bridge: {externalIDs: {kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk: v}}}}}`,
+		"spec.bridge.ovs.bridge.externalIDs", "63 characters"),
 	refused("SriovNetworkNodePolicy", `{resourceName: null}`, "spec.resourceName", "Required"),
 	refused("SriovNetworkNodePolicy", `{resourceName: ""}`, "spec.resourceName"),
 	refused("SriovNetworkNodePolicy", `{resourceName: -cx}`, "spec.resourceName", "letters and digits"),
