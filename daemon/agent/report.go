@@ -90,8 +90,17 @@ func decideOutcome(f Facts) outcome {
 		// It could not run in this turn, and nothing says why: never call that ready.
 		return outcome{reason: sriovv1.ReasonApplying, message: fmt.Sprintf("%d steps are to be carried out", len(f.Plan.Steps()))}
 	default:
-		return outcome{reason: sriovv1.ReasonConverged, ready: true, message: "the host is as the spec says"}
+		return outcome{reason: sriovv1.ReasonConverged, ready: true, message: convergedMessage(f.Plan)}
 	}
+}
+
+// convergedMessage names the VFs that get their settings when their users are gone.
+func convergedMessage(p plan.Plan) string {
+	parts := []string{"the host is as the spec says"}
+	for _, w := range p.Waiting {
+		parts = append(parts, w.String())
+	}
+	return strings.Join(parts, "; ")
 }
 
 func drainMessage(f Facts) string {

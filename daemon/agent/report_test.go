@@ -72,6 +72,12 @@ func TestReportConditions(t *testing.T) {
 			ready: true, reason: sriovv1.ReasonConverged, sync: sriovv1.SyncSucceeded,
 			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
 		},
+		"converged, but for VFs in use": {
+			facts: Facts{Spec: spec(), Observed: &observed, Decision: Decision{Verdict: Idle},
+				Plan: plan.Plan{Waiting: []plan.Waiting{{PF: address, VFs: []int{0}}}}},
+			ready: true, reason: sriovv1.ReasonConverged, message: "0000:5f:00.0: VF 0 waits", sync: sriovv1.SyncSucceeded,
+			offload: true, offloadReason: sriovv1.ReasonOffloadReady,
+		},
 		"not computed": {
 			facts:       Facts{Observed: &observed, Decision: Decision{Verdict: NotComputed}},
 			reconciling: true, reason: sriovv1.ReasonNotComputed, sync: sriovv1.SyncInProgress,

@@ -8,9 +8,11 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/failure"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/bounded"
 )
 
 const (
@@ -231,8 +233,9 @@ func noNetdev(err error) error {
 }
 
 // representors returns the links of a PF's VF representors by VF index, and the
-// switch ID of the uplink. Their names say nothing: CNIs rename them.
-func (r *runner) representors(ctx context.Context, pf string) (byVF map[int]host.Link, switchID string, err error) {
+// switch ID of the uplink. Their names say nothing: CNIs rename them. Devlink is
+// asked only for VFs of want that the link dump does not name.
+func (r *runner) representors(ctx context.Context, pf string, want []int) (byVF map[int]host.Link, switchID string, err error) {
 	dump, err := r.dump(ctx)
 	if err != nil {
 		return nil, "", err
@@ -251,9 +254,12 @@ func (r *runner) representors(ctx context.Context, pf string) (byVF map[int]host
 			byVF[n] = l
 		}
 	}
-	ports, err := r.host.Devlink.Ports(ctx)
+	if len(missing(byVF, want)) == 0 {
+		return byVF, up.SwitchID, nil
+	}
+	ports, err := r.portsSoon(ctx)
 	if err != nil {
-		return nil, "", fmt.Errorf("listing devlink ports: %w", err)
+		return nil, "", err
 	}
 	for _, p := range ports {
 		if p.Handle != host.PCIHandle(pf) || p.Flavour != "pcivf" || p.VFNumber == nil {
@@ -266,4 +272,34 @@ func (r *runner) representors(ctx context.Context, pf string) (byVF map[int]host
 		}
 	}
 	return byVF, up.SwitchID, nil
+}
+
+// missing returns the VFs that have no representor.
+func missing(byVF map[int]host.Link, want []int) []int {
+	var out []int
+	for _, vf := range want {
+		if _, ok := byVF[vf]; !ok {
+			out = append(out, vf)
+		}
+	}
+	return out
+}
+
+// portsWait bounds a dump of devlink ports.
+const portsWait = 2 * time.Second
+
+// portsSoon lists the devlink ports, none if that takes long: the kernel takes
+// the lock of one instance after the other, and another PF's may be held for
+// minutes while its VFs are made.
+func (r *runner) portsSoon(ctx context.Context) ([]host.DevlinkPort, error) {
+	soon, cancel := context.WithTimeout(ctx, portsWait)
+	defer cancel()
+	ports, err := r.host.Devlink.Ports(soon)
+	switch {
+	case err == nil:
+		return ports, nil
+	case ctx.Err() == nil && (soon.Err() != nil || errors.Is(err, bounded.ErrPending)):
+		return nil, nil
+	}
+	return nil, fmt.Errorf("listing devlink ports: %w", err)
 }

@@ -253,58 +253,6 @@ func TestPartial(t *testing.T) {
 	}
 }
 
-// Between plan and run somebody else does what was planned, or a pod gets a VF.
-func TestMeanwhile(t *testing.T) {
-	prepare := func(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeStateSpec) (turn, *ledger.Ledger, error) {
-		led, err := ledger.Open(ctx, k.Store())
-		if err != nil {
-			return turn{}, nil, err
-		}
-		t := turn{}
-		t.observed, t.plan, err = look(ctx, k.Host(), spec, led)
-		return t, led, err
-	}
-	t.Run("somebody else did it", func(t *testing.T) {
-		on(t, func(ctx context.Context, k *simhost.Kernel) error {
-			p, led, err := prepare(ctx, k, guide(3, pf0))
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(set(pf0, "sriov_drivers_autoprobe", "0")(ctx, k), set(pf0, "sriov_numvfs", "3")(ctx, k)); err != nil {
-				return err
-			}
-			k.Settle()
-			err = k.Admin().Devlink.SetEswitchMode(ctx, host.PCIHandle(pf0), "switchdev")
-			result := apply.Run(ctx, k.Host(), led, p.observed, p.plan)
-			again, errAgain := take(ctx, k, guide(3, pf0))
-			return errors.Join(err, result.Err(), errAgain, nothingLeft(&again))
-		})
-	})
-	t.Run("a pod got a VF", func(t *testing.T) {
-		on(t, func(ctx context.Context, k *simhost.Kernel) error {
-			if err := stabilize(ctx, k, guide(3, pf0, pf1)); err != nil {
-				return err
-			}
-			p, led, err := prepare(ctx, k, guide(2, pf0, pf1))
-			if err != nil {
-				return err
-			}
-			if err := k.AssignVF("0000:5f:00.3", "default/late"); err != nil {
-				return err
-			}
-			result := apply.Run(ctx, k.Host(), led, p.observed, p.plan)
-			got := codes(&turn{result: result})
-			if diff := cmp.Diff([]string{pf0 + " PlanOutdated"}, got); diff != "" {
-				return errors.New(diff)
-			}
-			if f := k.Forbidden(); len(f) > 0 {
-				return fmt.Errorf("forbidden: %s", strings.Join(f, "; "))
-			}
-			return nil
-		})
-	})
-}
-
 // A run that is told to stop says so, and goes on later.
 func TestStop(t *testing.T) {
 	on(t, func(ctx context.Context, k *simhost.Kernel) error {

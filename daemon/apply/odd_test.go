@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/apply"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
@@ -78,6 +80,63 @@ func (o orphans) List(ctx context.Context) ([]host.Link, error) {
 		list[i].ParentDevice = ""
 	}
 	return list, err
+}
+
+// deafDevlink takes every mode and sets none.
+type deafDevlink struct{ host.Devlink }
+
+func (deafDevlink) SetEswitchMode(context.Context, host.DevlinkHandle, string) error { return nil }
+
+// deafFS takes what is written to a file and does nothing with it.
+type deafFS struct {
+	host.FS
+	file string
+}
+
+func (d deafFS) WriteFile(ctx context.Context, name string, data []byte) error {
+	if path.Base(name) == d.file {
+		return nil
+	}
+	return d.FS.WriteFile(ctx, name, data)
+}
+
+// The kernel says yes and does nothing, or something else: what counts is what is
+// read back.
+func TestReadBack(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		spec sriovv1.SriovNetworkNodeStateSpec
+		deaf func(*host.Host)
+		code string
+	}{
+		{"eswitch mode", guide(2, pf0), func(h *host.Host) { h.Devlink = deafDevlink{h.Devlink} }, "EswitchTimeout"},
+		{"no driver", mixed(), func(h *host.Host) { h.FS = deafFS{h.FS, "drivers_probe"} }, "DriverNotBound"},
+		{"another driver", mixed(), func(h *host.Host) { h.FS = deafFS{h.FS, "driver_override"} }, "DriverNotBound"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			on(t, func(ctx context.Context, k *simhost.Kernel) error {
+				if err := set(pf0, "sriov_numvfs", "2")(ctx, k); err != nil {
+					return err
+				}
+				k.Settle()
+				h := k.Host()
+				led, err := ledger.Open(ctx, k.Store())
+				if err != nil {
+					return err
+				}
+				observed, p, err := look(ctx, h, c.spec, led)
+				if err != nil {
+					return err
+				}
+				c.deaf(&h)
+				result := apply.Run(ctx, h, led, observed, p)
+				if diff := cmp.Diff([]string{pf0 + " " + c.code}, codes(&turn{result: result})); diff != "" {
+					return fmt.Errorf("failures:\n%s\n%w", diff, result.Err())
+				}
+				return nil
+			})
+		})
+	}
 }
 
 func TestOldKernel(t *testing.T) {

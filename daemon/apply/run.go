@@ -64,7 +64,7 @@ func (e *Error) Unwrap() []error {
 type Failure struct {
 	// PF is the PCI address of the PF.
 	PF string
-	// Step that failed; nil when the chain could not begin.
+	// Step that failed; nil when the chain could not begin or go on.
 	Step plan.Step
 	// Err holds a *host.Error when the kernel refused.
 	Err error
@@ -146,24 +146,33 @@ func (r *runner) freshPods(ctx context.Context) inventory.Node {
 	return fresh
 }
 
-// outdated tells why a chain would take more from pods than it did when it was
-// planned: a pod may have got a VF in the meantime.
+// meanwhile tells why a chain, or what is left of it, no longer suits the host:
+// VFs or their users have come since the plan was made.
+func (r *runner) meanwhile(ctx context.Context, c plan.Chain, fresh inventory.Node) error {
+	if err := r.outdated(c, fresh); err != nil {
+		return err
+	}
+	return r.unknownVFs(ctx, c)
+}
+
+// outdated tells why a chain that was to take nothing from pods now would: a pod
+// may have got a VF in the meantime. A chain that was to disrupt all the same is
+// run as it was ordered.
 func (r *runner) outdated(c plan.Chain, fresh inventory.Node) error {
-	alone := plan.Plan{Chains: []plan.Chain{c}}
-	before, known := plan.Disruption(alone, *r.observed)
-	now, pods := plan.Disruption(alone, fresh)
-	if now != sriovv1.DisruptionNone && before == sriovv1.DisruptionNone {
-		if fresh.PodsUnknown != "" {
-			return faultf(failure.FaultOutdated, "which pods hold VFs is no longer known: %s", fresh.PodsUnknown)
-		}
-		return faultf(failure.FaultOutdated, "pods got VFs in the meantime: %s", strings.Join(pods, ", "))
+	if !r.harmless(c, *r.observed) || r.harmless(c, fresh) {
+		return nil
 	}
-	for _, pod := range pods {
-		if !slices.Contains(known, pod) && before != sriovv1.DisruptionNone && r.observed.PodsUnknown == "" {
-			return faultf(failure.FaultOutdated, "pod %s got a VF in the meantime", pod)
-		}
+	if fresh.PodsUnknown != "" {
+		return faultf(failure.FaultOutdated, "which pods hold VFs is no longer known: %s", fresh.PodsUnknown)
 	}
-	return nil
+	_, pods := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, fresh)
+	return faultf(failure.FaultOutdated, "pods got VFs in the meantime: %s", strings.Join(pods, ", "))
+}
+
+// harmless tells whether a chain takes nothing from anybody.
+func (r *runner) harmless(c plan.Chain, node inventory.Node) bool {
+	disruption, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, node)
+	return disruption == sriovv1.DisruptionNone
 }
 
 // unknownVFs tells whether a chain would remove VFs that the plan did not know,
@@ -191,19 +200,21 @@ func (r *runner) unknownVFs(ctx context.Context, c plan.Chain) error {
 func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fresh inventory.Node) Result {
 	var result Result
 	run := &chainRun{runner: r, pf: c.PFs[0], logBefore: r.kernelLog(ctx, c.PFs[0])}
-	if err := r.outdated(c, fresh); err != nil {
-		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
-	}
-	if err := r.unknownVFs(ctx, c); err != nil {
+	if err := r.meanwhile(ctx, c, fresh); err != nil {
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
 	for _, address := range c.PFs {
-		if err := led.Note(ctx, address, initial(r.observed.PF(address)), c.Structural(address)); err != nil {
-			err = &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
+		if err := r.note(ctx, led, c, address); err != nil {
 			return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 		}
 	}
-	for _, stage := range c.Stages {
+	for i, stage := range c.Stages {
+		if i > 0 {
+			if err := run.recheck(ctx, c, i); err != nil {
+				result.Failures = []Failure{run.failure(ctx, nil, err)}
+				return result
+			}
+		}
 		done, failures := run.stage(ctx, stage)
 		result.Done = append(result.Done, done...)
 		if len(failures) > 0 {
@@ -214,11 +225,43 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 	return result
 }
 
+// note records a PF in the ledger before the first effect on it.
+func (r *runner) note(ctx context.Context, led *ledger.Ledger, c plan.Chain, address string) error {
+	var identity ledger.Identity
+	pf := r.observed.PF(address)
+	if pf != nil {
+		identity = plan.IdentityOf(r.observed, pf)
+	}
+	if err := led.Note(ctx, address, identity, initial(pf), c.Structural(address)); err != nil {
+		return &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
+	}
+	return nil
+}
+
 // chainRun is the run of one chain.
 type chainRun struct {
 	*runner
 	pf        string
 	logBefore []string
+}
+
+// recheck asks the kubelet once more before a later stage that could take a VF of
+// the observation from a pod: a chain may last for minutes, and pods start
+// meanwhile. VFs that the chain has made itself are of no use before it has ended;
+// a pod that was given one already is served best by going on.
+func (c *chainRun) recheck(ctx context.Context, whole plan.Chain, next int) error {
+	before := plan.Chain{Stages: whole.Stages[:next]}
+	var steps plan.Stage
+	for _, step := range whole.Stages[next] {
+		if !before.Removes(step.Device()) {
+			steps = append(steps, step)
+		}
+	}
+	rest := plan.Chain{PFs: whole.PFs, Stages: []plan.Stage{steps}}
+	if !plan.TouchesVFs(rest, *c.observed) {
+		return nil
+	}
+	return c.meanwhile(ctx, rest, c.freshPods(ctx))
 }
 
 // stage runs the steps of a stage, at most parallel at a time, to their end.

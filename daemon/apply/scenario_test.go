@@ -84,12 +84,17 @@ func (s *scenario) boot(ctx context.Context) *simhost.Kernel {
 		opts.NICs = append(opts.NICs, make())
 	}
 	k := simhost.New(opts)
+	s.happen(ctx, k)
+	return k
+}
+
+// happen does what others do before we come.
+func (s *scenario) happen(ctx context.Context, k *simhost.Kernel) {
 	for _, a := range s.before {
 		// An administrator is refused what the kernel refuses.
 		_ = a.do(ctx, k)
 		k.Settle()
 	}
-	return k
 }
 
 // bubble runs f in virtual time and returns what it found wrong. Draws happen
@@ -143,7 +148,9 @@ func look(ctx context.Context, h host.Host, spec sriovv1.SriovNetworkNodeStateSp
 	return observed, plan.Compute(in), nil
 }
 
-// gate holds chains that would disrupt.
+// gate holds chains that would disrupt. It is the rule of agent.Decide in
+// daemon/agent/gate.go, which cannot be imported here because it imports apply:
+// who changes one changes the other.
 func gate(p plan.Plan, observed inventory.Node) plan.Plan {
 	run := plan.Plan{Released: p.Released}
 	for _, c := range p.Chains {
@@ -309,6 +316,9 @@ func past(t *rapid.T, p port) []action {
 		})
 		onVF(6, "pod", func(_ context.Context, k *simhost.Kernel, vf string) error {
 			return k.AssignVF(vf, fmt.Sprintf("ns/%s-%d", p.netdev, i))
+		})
+		onVF(6, "host pod", func(_ context.Context, k *simhost.Kernel, vf string) error {
+			return k.AssignVF(vf, fmt.Sprintf("ns/%s-%d", p.netdev, i), simhost.KeepNetdev)
 		})
 	}
 	return out

@@ -274,22 +274,17 @@ func (e *executor) awaitRepresentors(ctx context.Context, s plan.AwaitRepresento
 // awaitVFs waits for the switch ID of the uplink and for representors.
 func (e *executor) awaitVFs(ctx context.Context, pf string, vfs []int) (map[int]host.Link, error) {
 	var found map[int]host.Link
-	missing := 0
+	var without []int
 	err := e.await(ctx, "the uplink's switch ID and VF representors", func(ctx context.Context) (bool, error) {
-		byVF, switchID, err := e.representors(ctx, pf)
+		byVF, switchID, err := e.representors(ctx, pf, vfs)
 		if err != nil {
 			return false, err
 		}
-		found, missing = byVF, 0
-		for _, vf := range vfs {
-			if _, ok := byVF[vf]; !ok {
-				missing++
-			}
-		}
-		return switchID != "" && missing == 0, nil
+		found, without = byVF, missing(byVF, vfs)
+		return switchID != "" && len(without) == 0, nil
 	})
-	if err != nil && missing > 0 {
-		return nil, fmt.Errorf("%d of %d representors are missing: %w", missing, len(vfs), err)
+	if err != nil && len(without) > 0 {
+		return nil, fmt.Errorf("%d of %d representors are missing: %w", len(without), len(vfs), err)
 	}
 	return found, err
 }

@@ -49,30 +49,82 @@ func footprintOf(pf *inventory.PF) footprint {
 // ledger forgets it; what we never touched stays as it is.
 func TestUndo(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := scenarios(2, true).Draw(rt, "scenario")
-		// What others do to the machine later is theirs, not the first state.
-		s.before = slices.DeleteFunc(s.before, func(a action) bool { return strings.HasSuffix(a.text, " pod") })
-		if err := bubble(t, func(ctx context.Context) error { return undoes(ctx, s) }); err != nil {
+		s := podless(rt, 2)
+		undo := func(ctx context.Context) error {
+			k := s.boot(ctx)
+			defer k.Close()
+			return undoes(ctx, k, s, true)
+		}
+		if err := bubble(t, undo); err != nil {
 			rt.Fatalf("%v\n%s", err, s)
 		}
 	})
 }
 
-func undoes(ctx context.Context, s *scenario) error {
-	k := s.boot(ctx)
-	defer k.Close()
+// After a reboot nothing is ours: a PF that has left the spec stays as others
+// made it since, and one that was taken anew goes back to that.
+func TestUndoAfterReboot(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := podless(rt, 2)
+		anew := rapid.Bool().Draw(rt, "taken anew")
+		later := &scenario{}
+		for _, p := range s.ports {
+			later.before = append(later.before, past(rt, p)...)
+		}
+		later.before = withoutPods(later.before)
+		undo := func(ctx context.Context) error {
+			k := s.boot(ctx)
+			defer k.Close()
+			for _, spec := range s.specs {
+				if err := stabilize(ctx, k, spec); err != nil {
+					return err
+				}
+			}
+			k.Reboot()
+			k.Settle()
+			later.happen(ctx, k)
+			return undoes(ctx, k, s, anew)
+		}
+		if err := bubble(t, undo); err != nil {
+			rt.Fatalf("%v\n%s\nafter the reboot, taken anew %t: %v", err, s, anew, later.before)
+		}
+	})
+}
+
+// podless draws a scenario without pods: what others do to the machine later is
+// theirs, not the first state.
+func podless(rt *rapid.T, most int) *scenario {
+	s := scenarios(most, true).Draw(rt, "scenario")
+	s.before = withoutPods(s.before)
+	return s
+}
+
+func withoutPods(actions []action) []action {
+	return slices.DeleteFunc(actions, func(a action) bool { return strings.HasSuffix(a.text, " pod") })
+}
+
+// undoes carries out the specs, if the PFs are to be taken, and gives them back.
+func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken bool) error {
 	before, err := observe.Node(ctx, k.Admin())
 	if err != nil {
 		return err
 	}
 	for _, spec := range s.specs {
+		if !taken {
+			break
+		}
 		if err := stabilize(ctx, k, spec); err != nil {
 			return err
 		}
 	}
 	nothing := sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "test"}
+	k.ResetOps()
 	if err := stabilize(ctx, k, nothing); err != nil {
 		return err
+	}
+	// Not even for a while: what is made anew in the end is not what was there.
+	if ops := k.Ops(); !taken && ops.Writes > ops.ByKind["store.Save"] {
+		return fmt.Errorf("what is not ours was touched: %v", ops.ByKind)
 	}
 	last, err := take(ctx, k, nothing)
 	if err != nil {

@@ -13,13 +13,14 @@ import (
 	"sync"
 )
 
-// Version of the format that this code writes, and the newest it reads.
-const Version = 1
+// Version of the format that this code writes, and the newest it reads. Version
+// 2 added the Identity of a PF; a record of version 1 is read as one without.
+const Version = 2
 
 // Errors of Open. Neither is ever taken for an empty record: what we do not
 // remember having made, we would not remove.
 var (
-	// ErrCorrupt: the record cannot be decoded.
+	// ErrCorrupt: the record cannot be decoded, or holds what no PF can have.
 	ErrCorrupt = errors.New("the ledger is corrupt")
 	// ErrNewer: the record was written by a newer version.
 	ErrNewer = errors.New("the ledger was written by a newer version")
@@ -83,6 +84,10 @@ func decode(data []byte) (Record, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Record{}, corrupt(errors.New("something follows the record"))
 	}
+	if err := r.valid(); err != nil {
+		return Record{}, corrupt(err)
+	}
+	r.Version = Version
 	return r, nil
 }
 
@@ -101,21 +106,19 @@ func (l *Ledger) Record() Record {
 // Note remembers a PF before the first effect on it. What is already known stays:
 // the state at first contact is that of the first Note. Only when somebody else
 // has changed the number of VFs or the mode since, and now we are about to, it is
-// theirs that we go back to.
-func (l *Ledger) Note(ctx context.Context, pciAddress string, initial Initial, ownsVFs bool) error {
+// theirs that we go back to. What is known of another boot, or of another NIC in
+// the slot, is worth nothing: the PF is noted anew.
+//
+// A state that Open would not read again is an error, and is not stored.
+func (l *Ledger) Note(ctx context.Context, pciAddress string, identity Identity, initial Initial, ownsVFs bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	noted := PF{Identity: identity, Initial: initial, OwnsVFs: ownsVFs}
 	known, ok := l.record.PFs[pciAddress]
-	if ok && (known.OwnsVFs || !ownsVFs) {
-		return nil
-	}
-	noted := PF{Initial: initial, OwnsVFs: ownsVFs}
-	if ok {
-		noted.Initial = known.Initial
-		if known.Initial.NumVFs != initial.NumVFs || known.Initial.EswitchMode != initial.EswitchMode {
-			noted.Initial.NumVFs = initial.NumVFs
-			noted.Initial.EswitchMode = initial.EswitchMode
-			noted.Initial.VFs = initial.VFs
+	if ok && !known.Stale(identity) {
+		noted = known.again(noted)
+		if noted.Identity == known.Identity && noted.OwnsVFs == known.OwnsVFs {
+			return nil
 		}
 	}
 	next := l.record.clone()
@@ -127,6 +130,22 @@ func (l *Ledger) Note(ctx context.Context, pciAddress string, initial Initial, o
 		return fmt.Errorf("noting %s: %w", pciAddress, err)
 	}
 	return nil
+}
+
+// again is what is known of a PF after one more contact.
+func (p PF) again(now PF) PF {
+	out := p
+	out.Identity = p.completed(now.Identity)
+	if p.OwnsVFs || !now.OwnsVFs {
+		return out
+	}
+	out.OwnsVFs = true
+	if p.Initial.NumVFs != now.Initial.NumVFs || p.Initial.EswitchMode != now.Initial.EswitchMode {
+		out.Initial.NumVFs = now.Initial.NumVFs
+		out.Initial.EswitchMode = now.Initial.EswitchMode
+		out.Initial.VFs = now.Initial.VFs
+	}
+	return out
 }
 
 // Forget drops PFs that are no longer ours.
@@ -147,6 +166,9 @@ func (l *Ledger) Forget(ctx context.Context, pciAddresses ...string) error {
 // save makes next the record once it is stored, and not before.
 func (l *Ledger) save(ctx context.Context, next Record) error {
 	next.Version = Version
+	if err := next.valid(); err != nil {
+		return fmt.Errorf("checking what is to be saved: %w", err)
+	}
 	data, err := json.MarshalIndent(next, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the ledger: %w", err)

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 )
@@ -18,6 +20,14 @@ import (
 const (
 	pf0 = "0000:5f:00.0"
 	pf1 = "0000:5f:00.1"
+)
+
+// boot1 is a ConnectX-5 in a first boot; boot2 the same one in the next, other
+// another NIC in its slot.
+var (
+	boot1 = ledger.Identity{BootID: "b00t-1", Vendor: "15b3", DeviceID: "1017"}
+	boot2 = ledger.Identity{BootID: "b00t-2", Vendor: "15b3", DeviceID: "1017"}
+	other = ledger.Identity{BootID: "b00t-1", Vendor: "8086", DeviceID: "10c9"}
 )
 
 func open(t *testing.T, store ledger.Store) *ledger.Ledger {
@@ -31,7 +41,7 @@ func open(t *testing.T, store ledger.Store) *ledger.Ledger {
 
 func note(t *testing.T, l *ledger.Ledger, pf string, initial ledger.Initial, owns bool) {
 	t.Helper()
-	if err := l.Note(t.Context(), pf, initial, owns); err != nil {
+	if err := l.Note(t.Context(), pf, boot1, initial, owns); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -50,7 +60,7 @@ func TestPersistence(t *testing.T) {
 	note(t, l, pf0, initial, true)
 	note(t, l, pf1, ledger.Initial{}, false)
 	want := ledger.Record{Version: ledger.Version, PFs: map[string]ledger.PF{
-		pf0: {Initial: initial, OwnsVFs: true}, pf1: {},
+		pf0: {Identity: boot1, Initial: initial, OwnsVFs: true}, pf1: {Identity: boot1},
 	}}
 	if diff := cmp.Diff(want, open(t, s).Record()); diff != "" {
 		t.Errorf("record after a restart:\n%s", diff)
@@ -84,29 +94,90 @@ func TestNote(t *testing.T) {
 	ours := ledger.Initial{NumVFs: 2, EswitchMode: "legacy", MTU: 9000, VFs: []ledger.InitialVF{{Index: 0, Driver: "vfio-pci"}}}
 	theirs := ledger.Initial{NumVFs: 4, EswitchMode: "legacy", MTU: 9000}
 	type entry struct {
-		initial ledger.Initial
-		owns    bool
+		identity ledger.Identity
+		initial  ledger.Initial
+		owns     bool
 	}
+	nobody := ledger.Identity{}
 	for _, c := range []struct {
 		name  string
 		notes []entry
 		want  ledger.PF
 	}{
-		{"settings only", []entry{{first, false}, {ours, false}}, ledger.PF{Initial: first}},
-		{"settings, then VFs", []entry{{first, false}, {ours, true}}, ledger.PF{Initial: first, OwnsVFs: true}},
-		{"somebody else in between", []entry{{first, false}, {theirs, true}},
-			ledger.PF{Initial: ledger.Initial{NumVFs: 4, EswitchMode: "legacy", MTU: 1500}, OwnsVFs: true}},
-		{"VFs are ours", []entry{{first, true}, {theirs, true}}, ledger.PF{Initial: first, OwnsVFs: true}},
+		{"settings only", []entry{{boot1, first, false}, {boot1, ours, false}}, ledger.PF{Identity: boot1, Initial: first}},
+		{"settings, then VFs", []entry{{boot1, first, false}, {boot1, ours, true}}, ledger.PF{Identity: boot1, Initial: first, OwnsVFs: true}},
+		{"somebody else in between", []entry{{boot1, first, false}, {boot1, theirs, true}},
+			ledger.PF{Identity: boot1, Initial: ledger.Initial{NumVFs: 4, EswitchMode: "legacy", MTU: 1500}, OwnsVFs: true}},
+		{"VFs are ours", []entry{{boot1, first, true}, {boot1, theirs, true}}, ledger.PF{Identity: boot1, Initial: first, OwnsVFs: true}},
+		{"VFs stay ours", []entry{{boot1, first, true}, {boot1, theirs, false}}, ledger.PF{Identity: boot1, Initial: first, OwnsVFs: true}},
+		{"another boot", []entry{{boot1, first, true}, {boot2, theirs, false}}, ledger.PF{Identity: boot2, Initial: theirs}},
+		{"another NIC", []entry{{boot1, first, true}, {other, theirs, false}}, ledger.PF{Identity: other, Initial: theirs}},
+		{"format 1, then known", []entry{{nobody, first, true}, {boot1, theirs, false}}, ledger.PF{Identity: boot1, Initial: first, OwnsVFs: true}},
+		{"known, then unreadable", []entry{{boot1, first, true}, {ledger.Identity{BootID: boot1.BootID}, theirs, false}},
+			ledger.PF{Identity: boot1, Initial: first, OwnsVFs: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := open(t, store(t))
+			s := store(t)
+			l := open(t, s)
 			for _, n := range c.notes {
-				note(t, l, pf0, n.initial, n.owns)
+				if err := l.Note(t.Context(), pf0, n.identity, n.initial, n.owns); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if diff := cmp.Diff(c.want, l.Record().PFs[pf0]); diff != "" {
+			if diff := cmp.Diff(c.want, open(t, s).Record().PFs[pf0]); diff != "" {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A record of version 1 is read as one that knows neither boot nor NIC.
+func TestFormat1(t *testing.T) {
+	l := open(t, memory(`{"version": 1, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": 2}, "ownsVFs": true}}}`))
+	want := ledger.Record{Version: ledger.Version, PFs: map[string]ledger.PF{pf0: {Initial: ledger.Initial{NumVFs: 2}, OwnsVFs: true}}}
+	got := l.Record()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got.PFs[pf0].Stale(boot1) {
+		t.Error("it does not count as ours")
+	}
+}
+
+// Values that no PF can have are an error that names the field; they are neither
+// read nor stored.
+func TestInvalid(t *testing.T) {
+	for _, c := range []struct{ field, pfs string }{
+		{`pfs["0000:5f:00.0"].initial.numVfs`, `"0000:5f:00.0": {"initial": {"numVfs": -1}}`},
+		{`pfs["0000:5f:00.0"].initial.numVfs`, `"0000:5f:00.0": {"initial": {"numVfs": 65536}}`},
+		{`pfs["0000:5f:00.0"].initial.mtu`, `"0000:5f:00.0": {"initial": {"numVfs": 0, "mtu": -9000}}`},
+		{`pfs["0000:5f:00.0"].initial.eswitchMode`, `"0000:5f:00.0": {"initial": {"numVfs": 0, "eswitchMode": "leg acy"}}`},
+		{`pfs["0000:5f:00.0"].initial.vfs[0].index`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": -1}]}}`},
+		{`pfs["0000:5f:00.0"].initial.vfs[0].index`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 65535}]}}`},
+		{`pfs["0000:5f:00.0"].initial.vfs[1].index`, `"0000:5f:00.0": {"initial": {"numVfs": 2, "vfs": [{"index": 1}, {"index": 1}]}}`},
+		{`pfs["0000:5f:00.0"].initial.vfs[0].mtu`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 0, "mtu": -1}]}}`},
+		{`pfs["0000:5f:00.0"].initial.vfs[0].driver`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 0, "driver": "../../devices/x"}]}}`},
+		{`pfs["0000:5f:00.0"].initial.vfs[0].driver`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 0, "driver": ".."}]}}`},
+		{`pfs["0000:5f:00.0"].initial.vfs[0].override`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 0, "override": "a\nb"}]}}`},
+		{`pfs["0000:5f:00.0"].vendor`, `"0000:5f:00.0": {"vendor": "15 b3", "initial": {"numVfs": 0}}`},
+		{`pfs["0000:5f:00.0"].bootID`, `"0000:5f:00.0": {"bootID": "\n", "initial": {"numVfs": 0}}`},
+		{`pfs[""]`, `"": {"initial": {"numVfs": 0}}`},
+		{`pfs["../x"]`, `"../x": {"initial": {"numVfs": 0}}`},
+	} {
+		t.Run(c.pfs, func(t *testing.T) {
+			_, err := ledger.Open(t.Context(), memory(`{"version": 2, "pfs": {`+c.pfs+`}}`))
+			if !errors.Is(err, ledger.ErrCorrupt) || !strings.Contains(err.Error(), c.field) {
+				t.Errorf("error %v, want %v that names %s", err, ledger.ErrCorrupt, c.field)
+			}
+		})
+	}
+	s := store(t)
+	l := open(t, s)
+	if err := l.Note(t.Context(), pf0, boot1, ledger.Initial{NumVFs: -1}, true); err == nil || !strings.Contains(err.Error(), "numVfs") {
+		t.Errorf("noting -1 VFs: %v", err)
+	}
+	if n := len(l.Record().PFs) + len(open(t, s).Record().PFs); n > 0 {
+		t.Error("remembered what cannot be read again")
 	}
 }
 
@@ -123,7 +194,7 @@ func TestUnreadable(t *testing.T) {
 		{"unknown field", `{"version": 1, "bonds": {}}`, ledger.ErrCorrupt},
 		{"trailing", `{"version": 1} {}`, ledger.ErrCorrupt},
 		{"not an object", `null`, ledger.ErrCorrupt},
-		{"newer", `{"version": 2, "bonds": {}}`, ledger.ErrNewer},
+		{"newer", `{"version": 3, "bonds": {}}`, ledger.ErrNewer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := ledger.FileStore{Path: filepath.Join(t.TempDir(), "ledger.json")}
@@ -156,7 +227,7 @@ func TestFailedSave(t *testing.T) {
 	}
 	s := brokenStore{}
 	l := open(t, s)
-	if err := l.Note(t.Context(), pf0, ledger.Initial{}, true); !errors.Is(err, errBroken) {
+	if err := l.Note(t.Context(), pf0, boot1, ledger.Initial{}, true); !errors.Is(err, errBroken) {
 		t.Errorf("error %v, want %v", err, errBroken)
 	}
 	if len(l.Record().PFs) > 0 {
@@ -182,7 +253,7 @@ func TestConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, pf := range []string{pf0, pf1, "0000:3b:00.0", "0000:3b:00.1"} {
 		wg.Go(func() {
-			if err := l.Note(t.Context(), pf, ledger.Initial{}, true); err != nil {
+			if err := l.Note(t.Context(), pf, boot1, ledger.Initial{}, true); err != nil {
 				t.Error(err)
 			}
 		})
@@ -196,14 +267,41 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
+// Whatever is in the store, what Open takes is sound and is the same when it is
+// written and read again.
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"version": 1, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": 2}, "ownsVFs": true}}}`))
-	f.Add([]byte(`{"version": 2}`))
+	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"bootID": "b", "vendor": "15b3", "deviceID": "1017", "initial": {"numVfs": 2,
+		"eswitchMode": "legacy", "mtu": 1500, "autoprobe": true, "up": false, "vfs": [{"index": 0, "driver": "mlx5_core", "override": "x", "mtu": 1500}]}}}}`))
+	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": -1}}}}`))
+	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 99999, "driver": "a/b"}]}}}}`))
+	f.Add([]byte(`{"version": 3}`))
 	f.Add([]byte(``))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := ledger.Open(t.Context(), memory(data))
-		if err == nil && l.Record().Version != ledger.Version {
-			t.Errorf("%q was read as version %d", data, l.Record().Version)
+		if err != nil {
+			return
+		}
+		read := l.Record()
+		if read.Version != ledger.Version {
+			t.Errorf("read as version %d", read.Version)
+		}
+		for address, pf := range read.PFs {
+			if n := pf.Initial.NumVFs; n < 0 || n > 65535 {
+				t.Errorf("%s: %d VFs", address, n)
+			}
+			for _, vf := range pf.Initial.VFs {
+				if vf.Index < 0 || vf.MTU < 0 || strings.ContainsAny(vf.Driver+vf.Override, "/ \n") {
+					t.Errorf("%s: %+v", address, vf)
+				}
+			}
+		}
+		again, err := json.Marshal(read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(read, open(t, memory(again)).Record(), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("written and read again:\n%s", diff)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -14,8 +15,10 @@ type Record struct {
 	PFs map[string]PF `json:"pfs,omitempty"`
 }
 
-// PF is what we know to be ours on one PF.
+// PF is what we know to be ours on one PF, for as long as it is the PF that its
+// Identity names: see Stale.
 type PF struct {
+	Identity
 	// Initial is the state at first contact, restored when the PF is given back.
 	Initial Initial `json:"initial"`
 	// OwnsVFs tells that we changed, or were about to change, the number of VFs or
@@ -23,7 +26,36 @@ type PF struct {
 	OwnsVFs bool `json:"ownsVFs,omitempty"`
 }
 
-// Initial is the state of a PF before we touched it.
+// Identity says which PF a record is about: a PCI address alone may have another
+// NIC in it tomorrow, and VFs and eswitch mode do not survive a boot. An empty
+// field is not known.
+type Identity struct {
+	// BootID of the boot in which the PF was noted, /proc/sys/kernel/random/boot_id.
+	BootID string `json:"bootID,omitempty"`
+	// Vendor and DeviceID of the PF, four hexadecimal digits each.
+	Vendor   string `json:"vendor,omitempty"`
+	DeviceID string `json:"deviceID,omitempty"`
+}
+
+// Stale tells that the record is about another boot or another NIC than now:
+// whatever we made is gone, and nothing that is there is ours. What is not known
+// on one of the sides tells nothing; records of version 1 know neither boot nor
+// NIC, and count as ours.
+func (i Identity) Stale(now Identity) bool {
+	return differ(i.BootID, now.BootID) || differ(i.Vendor, now.Vendor) || differ(i.DeviceID, now.DeviceID)
+}
+
+// completed fills in what is not known from now.
+func (i Identity) completed(now Identity) Identity {
+	return Identity{
+		BootID: cmp.Or(i.BootID, now.BootID), Vendor: cmp.Or(i.Vendor, now.Vendor), DeviceID: cmp.Or(i.DeviceID, now.DeviceID),
+	}
+}
+
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
+
+// Initial is the state of a PF before we touched it. Numbers and names are
+// within what the kernel can have, see valid.go.
 type Initial struct {
 	NumVFs      int    `json:"numVfs"`
 	EswitchMode string `json:"eswitchMode,omitempty"`

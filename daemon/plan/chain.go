@@ -17,10 +17,13 @@ type chainBuilder struct {
 	autoprobeNow *bool
 	// fresh: the VFs and representors observed are gone, others took their place.
 	fresh bool
+	// waiting are VFs in use that are left as they are.
+	waiting []int
 }
 
-// stages returns the work on the PF, none if there is none.
-func (s *subject) stages() []Stage {
+// stages returns the work on the PF, none if there is none, and the VFs that are
+// left as they are until their users are gone.
+func (s *subject) stages() (stages []Stage, waiting []int) {
 	// A PF without a netdev is blocked.
 	n := s.pf.Netdev
 	b := &chainBuilder{subject: s, autoprobeNow: s.pf.Autoprobe, up: n.Up}
@@ -33,7 +36,7 @@ func (s *subject) stages() []Stage {
 	b.settleLinks()
 	b.settleVFs()
 	b.setAutoprobe(s.autoprobe)
-	return b.stages
+	return b.stages, b.waiting
 }
 
 // add appends a stage, unless it is empty.
@@ -128,7 +131,7 @@ func (b *chainBuilder) settleLinks() {
 		b.add(SetRepresentorHWTCOffload{PF: pf, VFs: off})
 	}
 	if !b.mtuReached(b.pf.Netdev.MTU) {
-		b.add(SetMTU{PF: pf, MTU: b.mtu})
+		b.add(SetMTU{PF: pf, MTU: b.mtu, Lowers: b.mtu < b.pf.Netdev.MTU})
 	}
 }
 
@@ -254,8 +257,8 @@ func (b *chainBuilder) bind(index int, w vfWant) Step {
 }
 
 // settings returns the steps that set a VF's MTU and MAC. A VF that somebody
-// uses, or whose netdev is not here, keeps its own: its netdev belongs to the
-// pod, and it comes back with an event.
+// uses keeps its own, even if its netdev is here: it belongs to the pod, and its
+// release is an event.
 func (b *chainBuilder) settings(index int, w vfWant, binds bool) []Step {
 	if w.binding != kernelDriver {
 		return nil
@@ -273,14 +276,16 @@ func (b *chainBuilder) settings(index int, w vfWant, binds bool) []Step {
 		}
 		return steps
 	}
-	if inUse(vf) || vf.Netdev == nil {
-		return nil
-	}
 	if w.adminMAC && ethernet && vf.AdminMAC == "" {
 		steps = append(steps, SetVFAdminMAC{PF: pf, VF: index})
 	}
-	if w.mtu > 0 && vf.Netdev.MTU != w.mtu {
+	// The MTU of a netdev in another namespace is not known.
+	if w.mtu > 0 && (vf.Netdev == nil || vf.Netdev.MTU != w.mtu) {
 		steps = append(steps, SetVFMTU{PF: pf, VF: index, MTU: w.mtu})
+	}
+	if len(steps) > 0 && inUse(vf) {
+		b.waiting = append(b.waiting, index)
+		return nil
 	}
 	return steps
 }

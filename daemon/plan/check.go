@@ -60,11 +60,13 @@ func (s *subject) checkFacts() []Blocker {
 
 // needs tells whether a decision on the PF depends on a fact.
 func (s *subject) needs(fact string) bool {
-	kind, _, _ := strings.Cut(fact, " of ")
+	kind, part, _ := strings.Cut(fact, " of ")
 	switch kind {
-	case inventory.FactNUMANode, inventory.FactFirmware, inventory.FactSpeed,
-		inventory.FactClass, inventory.FactVendor, inventory.FactDeviceID:
+	case inventory.FactNUMANode, inventory.FactFirmware, inventory.FactSpeed, inventory.FactClass:
 		return false
+	case inventory.FactVendor, inventory.FactDeviceID:
+		// What is given back must be the NIC that was taken.
+		return s.spec == nil && part == ""
 	case inventory.FactSteeringMode:
 		return s.spec != nil && s.spec.FlowSteeringMode != ""
 	case inventory.FactHWTCOffload, inventory.FactPorts:
@@ -73,10 +75,32 @@ func (s *subject) needs(fact string) bool {
 		return s.anyVF(func(w vfWant) bool { return w.binding == vfio })
 	case inventory.FactAdmin:
 		return s.anyVF(func(w vfWant) bool { return w.adminMAC })
-	case inventory.FactAutoprobe, inventory.FactNodeNetwork, inventory.FactTotalVFs:
+	case inventory.FactNodeNetwork:
+		return !s.external || s.changesUpVF()
+	case inventory.FactAutoprobe, inventory.FactTotalVFs:
 		return !s.external
 	}
 	return true
+}
+
+// changesUpVF tells whether another driver or MTU is wanted for a VF over which
+// the host itself may communicate.
+func (s *subject) changesUpVF() bool {
+	for i, w := range s.vfs {
+		if vf := s.pf.VF(i); isUp(vf) && s.interrupts(vf, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// isUp tells whether the host itself may communicate over a VF.
+func isUp(vf *inventory.VF) bool { return vf != nil && vf.Netdev != nil && vf.Netdev.Up }
+
+// interrupts tells whether what is wanted of a VF with a netdev is another driver
+// or MTU.
+func (s *subject) interrupts(vf *inventory.VF, w vfWant) bool {
+	return !s.bound(vf, w) || w.mtu > 0 && w.mtu != vf.Netdev.MTU
 }
 
 func (s *subject) anyVF(is func(vfWant) bool) bool {
@@ -262,7 +286,9 @@ func (s *subject) groupBlockers() []Blocker {
 		w := &s.vfs[i]
 		vf := s.pf.VF(i)
 		switch {
-		case s.mayCarryNode(vf) && (!s.bound(vf, *w) || w.mtu > 0 && w.mtu != vf.Netdev.MTU):
+		// The inventory says only that the node's network runs over the PF or one of
+		// its VFs; it may be any that is up.
+		case s.pf.NodeNetwork != "" && isUp(vf) && s.interrupts(vf, *w):
 			needed = append(needed, i)
 			*w = vfWant{}
 		case w.binding == vfio && vf != nil && vf.IOMMUGroup == nil:
@@ -291,12 +317,6 @@ func (s *subject) groupBlockers() []Blocker {
 		out = append(out, blocker(s.desired.pf, CodeExternalAutoprobe, "the kernel driver is wanted for %s, and autoprobe is off or not known", vfsText(unprobed)))
 	}
 	return append(out, s.mtuBlockers()...)
-}
-
-// mayCarryNode tells whether the node's network may run over this VF: the
-// inventory says only that it runs over the PF or one of its VFs.
-func (s *subject) mayCarryNode(vf *inventory.VF) bool {
-	return s.pf.NodeNetwork != "" && vf != nil && vf.Netdev != nil && vf.Netdev.Up
 }
 
 // mtuBlockers keeps a new MTU away from a PF that carries the node's network,

@@ -7,6 +7,7 @@ import (
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 )
 
 // Compute returns what has to be done, PF by PF. It never plans on a fact that
@@ -31,6 +32,7 @@ func Compute(in Input) Plan {
 		}
 	}
 	slices.SortStableFunc(p.Chains, func(a, b Chain) int { return strings.Compare(a.PFs[0], b.PFs[0]) })
+	slices.SortStableFunc(p.Waiting, func(a, b Waiting) int { return strings.Compare(a.PF, b.PF) })
 	slices.Sort(p.Released)
 	sortBlockers(p.Blockers)
 	return p
@@ -57,16 +59,27 @@ func (p *Plan) addWanted(in *Input, iface *sriovv1.Interface, blocked bool) {
 }
 
 // addGivenBack plans a PF that is ours and no longer in the spec. A PF that is
-// not there stays in the ledger: the NIC may come back.
+// not there stays in the ledger: the NIC may come back. What we made in another
+// boot or on another NIC is gone; what is there now is somebody else's.
 func (p *Plan) addGivenBack(in *Input, address string) {
 	pf := in.Observed.PF(address)
 	if pf == nil {
 		return
 	}
-	s := &subject{desired: fromLedger(address, in.Owned.PFs[address], pf), pf: pf, strategy: in.Drivers.For(pf.Driver)}
+	owned := in.Owned.PFs[address]
+	if owned.Stale(IdentityOf(&in.Observed, pf)) {
+		p.Released = append(p.Released, address)
+		return
+	}
+	s := &subject{desired: fromLedger(address, owned, pf), pf: pf, strategy: in.Drivers.For(pf.Driver)}
 	if idle := p.add(s); idle {
 		p.Released = append(p.Released, address)
 	}
+}
+
+// IdentityOf is what the ledger knows a PF of a node by.
+func IdentityOf(node *inventory.Node, pf *inventory.PF) ledger.Identity {
+	return ledger.Identity{BootID: node.BootID, Vendor: pf.Vendor, DeviceID: pf.DeviceID}
 }
 
 // add plans one PF and tells whether nothing stands between observed and desired.
@@ -77,11 +90,14 @@ func (p *Plan) add(s *subject) (idle bool) {
 	}
 	blockers := append(s.skipUnreadableVFs(), s.groupBlockers()...)
 	p.Blockers = append(p.Blockers, blockers...)
-	stages := s.stages()
+	stages, waiting := s.stages()
 	if len(stages) > 0 {
 		p.Chains = append(p.Chains, Chain{PFs: []string{s.desired.pf}, Stages: stages})
 	}
-	return len(stages) == 0 && len(blockers) == 0
+	if len(waiting) > 0 {
+		p.Waiting = append(p.Waiting, Waiting{PF: s.desired.pf, VFs: waiting})
+	}
+	return len(stages) == 0 && len(waiting) == 0 && len(blockers) == 0
 }
 
 // Disruption derives from the steps of a plan what it takes from workloads, and
@@ -109,13 +125,26 @@ func Disruption(p Plan, observed inventory.Node) (sriovv1.Disruption, []string) 
 	return disruption, slices.Sorted(maps.Keys(pods))
 }
 
+// TouchesVFs tells whether a chain touches a VF that was observed, in use or not.
+func TouchesVFs(c Chain, observed inventory.Node) bool {
+	for _, stage := range c.Stages {
+		for _, step := range stage {
+			pf, t := observed.PF(step.Device()), step.touches()
+			if pf == nil {
+				continue
+			}
+			if slices.ContainsFunc(pf.VFs, func(vf inventory.VF) bool { return t.all || slices.Contains(t.vfs, vf.Index) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // touchesUpVF tells whether a step touches a VF over which the host itself may
 // communicate.
 func touchesUpVF(pf *inventory.PF, t touched) bool {
-	return slices.ContainsFunc(t.vfs, func(index int) bool {
-		vf := pf.VF(index)
-		return vf != nil && vf.Netdev != nil && vf.Netdev.Up
-	})
+	return slices.ContainsFunc(t.vfs, func(index int) bool { return isUp(pf.VF(index)) })
 }
 
 // loses tells whether a user, known or not, may lose a VF, and notes the pods.

@@ -1,17 +1,21 @@
 package plan_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
@@ -203,6 +207,87 @@ func TestNodeNetworkOverVF(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Whether the node's network depends on an externally managed PF is not known:
+// its VFs are left alone if the change of one that is up might cut the node off.
+func TestNodeNetworkUnknownOverExternalVF(t *testing.T) {
+	const vf0, vf1 = "ens41f0v0", "ens41f0v1"
+	external := legacySpec()
+	external.ExternallyManaged = true
+	external.VfGroups[0].MTU = 1400
+	bind, mtu := "bind VF 1 to vfio-pci", "set MTU 1400 on VF 0"
+	for _, c := range []struct {
+		name, machine string
+		steps         []string
+	}{
+		{"all down", "", []string{mtu, bind}},
+		{"driver of one that is up", "up " + vf1, nil},
+		{"MTU of one that is up", "up " + vf0, nil},
+		{"nothing to change on the one that is up", "up " + vf0 + "\nmtu " + vf0 + " 1400", []string{bind}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newMachine(t, "nic cx5\nnumvfs 0000:5f:00.0 2\n"+c.machine)
+			defer k.Close()
+			k.Fail(simhost.Fault{Op: "links.NodeNetwork*", Errno: syscall.ENOBUFS})
+			node, err := observe.Node(t.Context(), k.Host())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := compute(node, external)
+			if diff := cmp.Diff(c.steps, stepsOn(p, cx0)); diff != "" {
+				t.Errorf("steps:\n%s", diff)
+			}
+			if blocked := slices.Contains(codesOf(p, cx0), plan.CodeFactUnreadable); blocked != (c.steps == nil) {
+				t.Errorf("blockers %v", p.Blockers)
+			}
+		})
+	}
+}
+
+// A PF is given back only if it can be seen to be the NIC that was taken.
+func TestUnreadableIdentity(t *testing.T) {
+	for _, fact := range []string{inventory.FactVendor, inventory.FactDeviceID} {
+		node := observed(t)
+		pf := &node.PFs[0]
+		owned := ledger.Record{PFs: map[string]ledger.PF{cx0: {Identity: plan.IdentityOf(&node, pf), OwnsVFs: true}}}
+		pf.Vendor, pf.DeviceID = "", ""
+		pf.Unreadable = []inventory.Unreadable{{Fact: fact, Reason: "input/output error"}}
+		p := plan.Compute(plan.Input{
+			Spec: sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "test"}, Observed: node, Owned: owned, Drivers: driver.Default(),
+		})
+		if len(p.Steps()) > 0 || !slices.Equal(codesOf(p, cx0), []string{plan.CodeFactUnreadable}) {
+			t.Errorf("%s: steps %v, blockers %v", fact, p.Steps(), p.Blockers)
+		}
+	}
+}
+
+// Whatever ledger can be opened, plans can be made with it.
+func FuzzLedger(f *testing.F) {
+	k := newMachine(f, "nic cx5\nnumvfs 0000:5f:00.0 2")
+	defer k.Close()
+	node, err := observe.Node(f.Context(), k.Admin())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"ownsVFs": true, "initial": {"numVfs": -1}}}}`))
+	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"ownsVFs": true, "initial": {"numVfs": 1, "vfs": [{"index": 7, "driver": "vfio-pci"}, {"index": 0}]}}}}`))
+	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": 65535, "mtu": 1400, "autoprobe": false}}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		led, err := ledger.Open(t.Context(), stored(data))
+		if err != nil {
+			return
+		}
+		p := plan.Compute(plan.Input{
+			Spec: sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "test"}, Observed: node, Owned: led.Record(), Drivers: driver.Default(),
+		})
+		plan.Disruption(p, node)
+	})
+}
+
+type stored []byte
+
+func (s stored) Load(context.Context) ([]byte, error) { return s, nil }
+func (stored) Save(context.Context, []byte) error     { return nil }
 
 // Every code is documented once, and met by a test.
 func TestBlockerCodes(t *testing.T) {

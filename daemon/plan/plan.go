@@ -26,9 +26,29 @@ type Plan struct {
 	Chains []Chain
 	// Blockers are differences that cannot be acted on, ordered by PF.
 	Blockers []Blocker
-	// Released are PFs that are back in their first state, or that somebody else
-	// manages from now on: the ledger may forget them.
+	// Waiting are VFs that are left as they are until their users are gone, ordered
+	// by PF. They are neither steps nor blockers, but the PF is not as wanted yet.
+	Waiting []Waiting
+	// Released are PFs that are back in their first state, that somebody else
+	// manages from now on, or of which nothing is ours since the machine booted or
+	// got another NIC: the ledger may forget them.
 	Released []string
+}
+
+// Waiting are VFs of one PF that have a user, and whose MTU or MAC is not what is
+// wanted or cannot be seen.
+type Waiting struct {
+	PF string
+	// VFs by index, ordered.
+	VFs []int
+}
+
+// String says it in the words of the steps: "0000:3b:00.0: VFs 0-2 wait for their users".
+func (w Waiting) String() string {
+	if len(w.VFs) == 1 {
+		return fmt.Sprintf("%s: %s waits for its user", w.PF, vfsText(w.VFs))
+	}
+	return fmt.Sprintf("%s: %s wait for their users", w.PF, vfsText(w.VFs))
 }
 
 // Chain is the work on one PF, or on PFs that depend on each other. A failing

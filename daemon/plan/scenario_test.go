@@ -124,6 +124,9 @@ func text(p plan.Plan, observed inventory.Node) string {
 			fmt.Fprintln(&b, "  NO REMEDY")
 		}
 	}
+	for _, w := range p.Waiting {
+		fmt.Fprintf(&b, "waiting %s\n", w)
+	}
 	for _, pf := range p.Released {
 		fmt.Fprintf(&b, "released %s\n", pf)
 	}
@@ -138,9 +141,9 @@ func text(p plan.Plan, observed inventory.Node) string {
 //	numvfs PF N        mode PF MODE           autoprobe PF 0|1
 //	mtu NETDEV N       offload NETDEV on|off  up NETDEV        down NETDEV
 //	unbind PF VF       bind PF VF DRIVER      override PF VF DRIVER
-//	pod PF VF POD      network NETDEV WHY...  bond NAME NETDEV
-//	unbindpf PF        fail PATTERN ERRNO
-func newMachine(t *testing.T, script string) *simhost.Kernel {
+//	pod PF VF POD      hostpod PF VF POD      bond NAME NETDEV
+//	unbindpf PF        network NETDEV WHY...
+func newMachine(t testing.TB, script string) *simhost.Kernel {
 	t.Helper()
 	var opts simhost.Options
 	var rest [][]string
@@ -166,7 +169,7 @@ func newMachine(t *testing.T, script string) *simhost.Kernel {
 	return m.k
 }
 
-func nic(t *testing.T, words []string) simhost.NIC {
+func nic(t testing.TB, words []string) simhost.NIC {
 	t.Helper()
 	var opts []simhost.NICOption
 	for _, w := range words[1:] {
@@ -198,7 +201,7 @@ func nic(t *testing.T, words []string) simhost.NIC {
 }
 
 type machine struct {
-	t *testing.T
+	t testing.TB
 	k *simhost.Kernel
 	h host.Host
 }
@@ -261,6 +264,8 @@ func (m *machine) run(command string, args []string) error {
 		return m.pci(m.vf(args[0], args[1]), "driver_override", args[2])
 	case "pod":
 		return m.k.AssignVF(m.vf(args[0], args[1]), args[2])
+	case "hostpod":
+		return m.k.AssignVF(m.vf(args[0], args[1]), args[2], simhost.KeepNetdev)
 	case "nopods":
 		m.k.PodsUnavailable(errors.New("the kubelet does not answer"))
 	case "network":

@@ -46,6 +46,9 @@ type SetLinkUp struct{ PF string }
 type SetMTU struct {
 	PF  string
 	MTU int
+	// Lowers tells that the PF's MTU is larger now: frames of a VF whose user has a
+	// larger MTU are then dropped.
+	Lowers bool
 }
 
 // SetEswitchMode sets the mode of the PF's eswitch.
@@ -152,7 +155,7 @@ func (s SetVFAdminMAC) Device() string             { return s.PF }
 func (RemoveVFs) touches() touched      { return touched{all: true, link: true} }
 func (CreateVFs) touches() touched      { return touched{all: true, link: true} }
 func (SetEswitchMode) touches() touched { return touched{all: true, link: true} }
-func (SetMTU) touches() touched         { return touched{link: true} }
+func (s SetMTU) touches() touched       { return touched{all: s.Lowers, link: true} }
 
 func (s BindVF) touches() touched        { return touched{vfs: []int{s.VF}} }
 func (s UnbindVF) touches() touched      { return touched{vfs: []int{s.VF}} }
@@ -180,7 +183,12 @@ func (s SetAutoprobe) String() string {
 
 func (s SetLinkUp) String() string { return s.PF + ": set link up" }
 
-func (s SetMTU) String() string { return fmt.Sprintf("%s: set MTU %d", s.PF, s.MTU) }
+func (s SetMTU) String() string {
+	if s.Lowers {
+		return fmt.Sprintf("%s: lower MTU to %d", s.PF, s.MTU)
+	}
+	return fmt.Sprintf("%s: set MTU %d", s.PF, s.MTU)
+}
 
 func (s SetEswitchMode) String() string {
 	return fmt.Sprintf("%s: set eswitch mode %s", s.PF, s.Mode)
