@@ -16,6 +16,7 @@ import (
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
 	"github.com/sriov-offload/sriov-offload-operator/api/ssa"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/fleet"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/nodes"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/settings"
 )
@@ -54,28 +55,67 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if state == nil || !state.DeletionTimestamp.IsZero() {
-		// The ConfigMap goes with the state that owns it.
-		return reconcile.Result{}, r.label(ctx, req.Name, nil)
-	}
-	if state.Spec.ComputedFrom == "" {
-		return reconcile.Result{}, nil // means nothing yet
-	}
 	operator, err := settings.Get(ctx, r.Client, r.Namespace)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	data, resources, err := Render(state.Spec, state.Status.Interfaces, Defaults{ResourcePrefix: operator.ResourcePrefix})
+	node, err := r.node(ctx, req.Name)
 	if err != nil {
-		// Only another policy can change that, so a retry has no point. What the plugin has stays.
-		log.FromContext(ctx).Info("cannot render the device plugin configuration", "reason", err.Error())
-		recordRenderFailed(r.Recorder, state, err)
-		return reconcile.Result{}, nil
-	}
-	if err := r.writeConfigMap(ctx, state, data, len(resources) > 0); err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{}, r.label(ctx, req.Name, nodeLabels(state, len(resources) > 0))
+	if state == nil || !state.DeletionTimestamp.IsZero() {
+		// The ConfigMap goes with the state that owns it. The labels of a managed
+		// node stay until a new state says something about its NICs.
+		if node == nil || operator.RunsDaemon(node.Labels) {
+			return reconcile.Result{}, nil
+		}
+		return reconcile.Result{}, r.label(ctx, node, nil)
+	}
+	if !fleet.Reported(state) {
+		return reconcile.Result{}, nil // means nothing yet
+	}
+	offer, err := r.offer(ctx, state, operator)
+	if err != nil || node == nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{}, r.label(ctx, node, nodeLabels(node.Labels, state, offer))
+}
+
+// offer writes the ConfigMap and returns the value of the label for the plugin;
+// empty if what the plugin has stays.
+func (r *Reconciler) offer(ctx context.Context, state *sriovv1.SriovNetworkNodeState, operator settings.Settings) (string, error) {
+	if state.Spec.ComputedFrom == "" {
+		return "", nil
+	}
+	data, resources, err := Render(state.Spec, state.Status.Interfaces, Defaults{ResourcePrefix: operator.ResourcePrefix})
+	if err != nil {
+		// Only another policy can change that, so a retry has no point.
+		log.FromContext(ctx).Info("cannot render the device plugin configuration", "reason", err.Error())
+		recordRenderFailed(r.Recorder, state, err)
+		return "", nil
+	}
+	if err := r.writeConfigMap(ctx, state, data, len(resources) > 0); err != nil {
+		return "", err
+	}
+	if len(resources) == 0 {
+		return sriovv1.DevicePluginDisabled, nil
+	}
+	return sriovv1.DevicePluginEnabled, nil
+}
+
+// node returns the node, or nil if there is none. It must not be changed.
+func (r *Reconciler) node(ctx context.Context, name string) (*metav1.PartialObjectMetadata, error) {
+	key := client.ObjectKey{Name: name}
+	cached, err := nodes.Get(ctx, r.Client, name)
+	if err != nil {
+		return nil, err
+	}
+	if cached == nil {
+		r.nodes.Forget(key)
+		return nil, nil
+	}
+	node, _ := r.nodes.Of(key, cached, true)
+	return node, nil
 }
 
 func (r *Reconciler) state(ctx context.Context, name string) (*sriovv1.SriovNetworkNodeState, error) {
@@ -107,6 +147,9 @@ func (r *Reconciler) writeConfigMap(ctx context.Context, state *sriovv1.SriovNet
 		return nil
 	case !wanted:
 		err := r.Client.Delete(ctx, observed.DeepCopy(), client.Preconditions{UID: &observed.UID})
+		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+			r.configMaps.Forget(key)
+		}
 		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting ConfigMap %s: %w", key, err)
 		}
@@ -114,6 +157,7 @@ func (r *Reconciler) writeConfigMap(ctx context.Context, state *sriovv1.SriovNet
 		return nil
 	}
 	if err := ssa.Apply(ctx, r.Client, desired, FieldOwner); err != nil {
+		r.configMaps.Forget(key)
 		return err
 	}
 	r.configMaps.Wrote(desired)
@@ -136,12 +180,7 @@ func hasAll(observed, desired *corev1.ConfigMap) bool {
 }
 
 // label makes the labels of the node that are ours the desired ones.
-func (r *Reconciler) label(ctx context.Context, name string, desired map[string]string) error {
-	cached, err := nodes.Get(ctx, r.Client, name)
-	if err != nil || cached == nil {
-		return err
-	}
-	node, _ := r.nodes.Of(client.ObjectKeyFromObject(cached), cached, true)
+func (r *Reconciler) label(ctx context.Context, node *metav1.PartialObjectMetadata, desired map[string]string) error {
 	if nodes.CapableLabelOwner(node, FieldOwner) != "" {
 		delete(desired, sriovv1.LabelCapable)
 	} else if !sameLabel(node.Labels, desired, sriovv1.LabelCapable) {
@@ -163,7 +202,8 @@ func (r *Reconciler) applyLabels(ctx context.Context, node *metav1.PartialObject
 	// With the uid, a node that was deleted meanwhile is not created again: the
 	// API server answers with a conflict, and the event of the deletion follows.
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, Labels: desired}}
-	if err := ssa.Apply(ctx, r.Client, n, FieldOwner); apierrors.IsConflict(err) {
+	if err := ssa.Apply(ctx, r.Client, n, FieldOwner); apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		r.nodes.Forget(client.ObjectKeyFromObject(node))
 		return nil
 	} else if err != nil {
 		return err
@@ -175,15 +215,26 @@ func (r *Reconciler) applyLabels(ctx context.Context, node *metav1.PartialObject
 	return nil
 }
 
-// nodeLabels are the labels that a node should have from us.
-func nodeLabels(state *sriovv1.SriovNetworkNodeState, offers bool) map[string]string {
-	l := map[string]string{sriovv1.LabelDevicePlugin: sriovv1.DevicePluginDisabled}
-	if offers {
-		l[sriovv1.LabelDevicePlugin] = sriovv1.DevicePluginEnabled
+// nodeLabels are the labels that a node with a reported inventory should have
+// from us; plugin is the value of the one for the device plugin, empty if it
+// stays as it is. That a PF cannot have VFs is no more than that: its firmware
+// may say so today, and nothing that was given because of the label may depend
+// on it. The label goes when there is certainly no PF.
+func nodeLabels(observed map[string]string, state *sriovv1.SriovNetworkNodeState, plugin string) map[string]string {
+	l := map[string]string{}
+	if before, found := observed[sriovv1.LabelDevicePlugin]; found {
+		l[sriovv1.LabelDevicePlugin] = before
 	}
-	capable := func(i sriovv1.InterfaceStatus) bool { return i.TotalVfs > 0 }
-	if slices.ContainsFunc(state.Status.Interfaces, capable) {
+	if plugin != "" {
+		l[sriovv1.LabelDevicePlugin] = plugin
+	}
+	before, found := observed[sriovv1.LabelCapable]
+	certainlyNot := state.Status.Inventory == sriovv1.InventoryComplete && len(state.Status.Interfaces) == 0
+	switch {
+	case fleet.Capable(state):
 		l[sriovv1.LabelCapable] = "true"
+	case found && !certainlyNot:
+		l[sriovv1.LabelCapable] = before
 	}
 	return l
 }

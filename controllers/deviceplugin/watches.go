@@ -19,6 +19,7 @@ import (
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
+	"github.com/sriov-offload/sriov-offload-operator/controllers/fleet"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/nodes"
 )
 
@@ -54,15 +55,18 @@ func stateChanged() predicate.Predicate {
 			if !ok || !ok2 {
 				return false
 			}
-			return before.Generation != now.Generation || !slices.EqualFunc(before.Status.Interfaces, now.Status.Interfaces, sameFacts)
+			return before.Generation != now.Generation ||
+				before.Status.Inventory != now.Status.Inventory ||
+				fleet.Capable(before) != fleet.Capable(now) ||
+				!slices.EqualFunc(before.Status.Interfaces, now.Status.Interfaces, sameFacts)
 		},
 		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
 }
 
-// sameFacts compares what Render and nodeLabels read of a PF.
+// sameFacts compares what Render reads of a PF.
 func sameFacts(a, b sriovv1.InterfaceStatus) bool {
-	return a.PCIAddress == b.PCIAddress && a.NetFilter == b.NetFilter && (a.TotalVfs > 0) == (b.TotalVfs > 0)
+	return a.PCIAddress == b.PCIAddress && a.NetFilter == b.NetFilter
 }
 
 // labelOwnerChanged passes updates after which another field manager owns the

@@ -28,8 +28,10 @@ type version struct {
 // Node is what is known about one node.
 type Node struct {
 	Name string
-	// Labels that the result was computed with.
+	// Labels that the result was computed with, see Labels.
 	Labels map[string]string
+	// Capable tells whether the node's inventory has a capable PF.
+	Capable bool
 	// Reported is false as long as the daemon of the node has not published an inventory.
 	Reported bool
 	// ComputedFrom of the merged spec; empty if nothing was computed.
@@ -38,6 +40,9 @@ type Node struct {
 	Policies map[string]merge.PolicyResult
 	// Readiness of the node's state, filled in by the fleet.
 	Readiness Readiness
+	// Refused says why the API server does not take the merged spec, filled in by
+	// the fleet; empty if it does. The daemon then goes on with an older one.
+	Refused string
 }
 
 // Ready tells whether the daemon has read back exactly what was merged.
@@ -65,7 +70,8 @@ type Fleet struct {
 	snapshot    *Snapshot
 	nodes       map[string]record
 	readiness   map[string]observation
-	matched     map[string]int // policy -> nodes with a matched PF
+	refused     map[string]string // node -> why the API server takes no spec for it
+	matched     map[string]int    // policy -> nodes with a matched PF
 	subscribers []func(policies []string)
 }
 
@@ -75,6 +81,7 @@ func New() *Fleet {
 		snapshot:  compile(nil),
 		nodes:     map[string]record{},
 		readiness: map[string]observation{},
+		refused:   map[string]string{},
 		matched:   map[string]int{},
 	}
 }
@@ -145,6 +152,7 @@ func (f *Fleet) Forget(node string) {
 		return
 	}
 	delete(f.nodes, node)
+	delete(f.refused, node)
 	f.count(old, -1)
 	changed := append(slices.Collect(maps.Keys(old.Policies)), f.unmatched()...)
 	f.mu.Unlock()
@@ -197,7 +205,20 @@ func (f *Fleet) Of(policy *sriovv1.SriovNetworkNodePolicy, node string) (Node, b
 		return Node{}, false
 	}
 	n.Readiness = f.readiness[node].Readiness
+	n.Refused = f.refused[node]
 	return n.Node, Selects(policy, n.Labels)
+}
+
+// Labels are the labels by which the node is selected, as far as it is known
+// here: own are those of the Node.
+func (f *Fleet) Labels(node string, own map[string]string) map[string]string {
+	f.mu.Lock()
+	capable := f.nodes[node].Capable
+	f.mu.Unlock()
+	if capable {
+		return withCapable(own)
+	}
+	return own
 }
 
 // Subscribe calls changed with the names of policies about which something

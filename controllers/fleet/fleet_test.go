@@ -172,11 +172,66 @@ func TestReady(t *testing.T) {
 }
 
 func TestReported(t *testing.T) {
-	if fleet.Reported(&sriovv1.SriovNetworkNodeState{}) {
-		t.Error("an empty status counts as reported")
+	nic := []sriovv1.InterfaceStatus{{PCIAddress: "0000:00:00.0"}}
+	for name, test := range map[string]struct {
+		status sriovv1.SriovNetworkNodeStateStatus
+		want   bool
+	}{
+		"nothing": {},
+		"looking at the host failed": {status: sriovv1.SriovNetworkNodeStateStatus{
+			ObservedGeneration: 1, Conditions: []metav1.Condition{{Type: sriovv1.ConditionReady, Reason: sriovv1.ReasonObserveFailed}},
+		}},
+		"no NIC":                    {status: sriovv1.SriovNetworkNodeStateStatus{Inventory: sriovv1.InventoryComplete}, want: true},
+		"a NIC in part":             {status: sriovv1.SriovNetworkNodeStateStatus{Inventory: sriovv1.InventoryPartial, Interfaces: nic}, want: true},
+		"of another implementation": {status: sriovv1.SriovNetworkNodeStateStatus{Interfaces: nic}, want: true},
+	} {
+		if got := fleet.Reported(&sriovv1.SriovNetworkNodeState{Status: test.status}); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
 	}
-	if !fleet.Reported(&sriovv1.SriovNetworkNodeState{Status: sriovv1.SriovNetworkNodeStateStatus{ObservedGeneration: 1}}) {
-		t.Error("a status without interfaces does not count as reported")
+}
+
+func TestLabels(t *testing.T) {
+	own := map[string]string{"zone": "a"}
+	refused := map[string]string{sriovv1.LabelCapable: "false"}
+	capable := map[string]string{"zone": "a", sriovv1.LabelCapable: "true"}
+	status := func(inventory sriovv1.InventoryState, nic sriovv1.InterfaceStatus) *sriovv1.SriovNetworkNodeState {
+		s := &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1.ObjectMeta{Name: "n"}}
+		s.Status.Inventory, s.Status.Interfaces = inventory, []sriovv1.InterfaceStatus{nic}
+		return s
+	}
+	configured := func(s *sriovv1.SriovNetworkNodeState) *sriovv1.SriovNetworkNodeState {
+		s.Spec.Interfaces = []sriovv1.Interface{{PCIAddress: "0000:00:00.0"}}
+		return s
+	}
+	for name, test := range map[string]struct {
+		own   map[string]string
+		state *sriovv1.SriovNetworkNodeState
+		want  map[string]string
+	}{
+		"no state":                      {own, nil, own},
+		"not reported":                  {own, configured(&sriovv1.SriovNetworkNodeState{}), own},
+		"capable":                       {own, status(sriovv1.InventoryComplete, sriovv1.InterfaceStatus{TotalVfs: 1}), capable},
+		"a label of its own":            {refused, status(sriovv1.InventoryComplete, sriovv1.InterfaceStatus{TotalVfs: 1}), refused},
+		"no VFs possible":               {own, configured(status(sriovv1.InventoryComplete, sriovv1.InterfaceStatus{})), own},
+		"has VFs":                       {own, status(sriovv1.InventoryPartial, sriovv1.InterfaceStatus{NumVfs: 1}), capable},
+		"not known, but configured":     {own, configured(status(sriovv1.InventoryPartial, sriovv1.InterfaceStatus{})), capable},
+		"not known, and not configured": {own, status(sriovv1.InventoryPartial, sriovv1.InterfaceStatus{}), own},
+	} {
+		if diff := cmp.Diff(test.want, fleet.Labels(test.own, test.state)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if len(own) != 1 {
+		t.Errorf("the node's own labels were changed: %v", own)
+	}
+	f := fleet.New()
+	f.Record(f.Snapshot(nil), fleet.Node{Name: "n", Capable: true}, nil)
+	if diff := cmp.Diff(capable, f.Labels("n", own)); diff != "" {
+		t.Errorf("of a recorded node (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(own, f.Labels("m", own)); diff != "" {
+		t.Errorf("of a node that is not known (-want +got):\n%s", diff)
 	}
 }
 

@@ -1,6 +1,9 @@
 package fleet
 
 import (
+	"maps"
+	"slices"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -50,8 +53,40 @@ func current(state *sriovv1.SriovNetworkNodeState, conditionType string) *metav1
 	return c
 }
 
-// Reported tells whether the daemon of the node has published an inventory,
-// be it without a single PF.
+// Reported tells whether the daemon of the node has published an inventory, be
+// it without a single PF. A status may have anything else and still say nothing
+// about NICs: that looking at the host failed is a report too. Interfaces count
+// by themselves, for the sake of states that another implementation wrote.
 func Reported(state *sriovv1.SriovNetworkNodeState) bool {
-	return state.Status.ObservedGeneration > 0 || len(state.Status.Conditions) > 0 || len(state.Status.Interfaces) > 0
+	return state.Status.Inventory != "" || len(state.Status.Interfaces) > 0
+}
+
+// Capable tells whether a reported PF can have VFs: by its sriov_totalvfs, or,
+// should that not be known, because it has some. What was given VFs could have
+// them, so that is believed until the inventory is complete.
+func Capable(state *sriovv1.SriovNetworkNodeState) bool {
+	capable := func(i sriovv1.InterfaceStatus) bool { return i.TotalVfs > 0 || i.NumVfs > 0 || len(i.VFs) > 0 }
+	return Reported(state) && (slices.ContainsFunc(state.Status.Interfaces, capable) ||
+		state.Status.Inventory == sriovv1.InventoryPartial && len(state.Spec.Interfaces) > 0)
+}
+
+// Labels are the labels by which a node is selected: its own, and the label
+// network-sriov.capable as soon as a capable PF is reported. Whether the manager
+// has written that label to the node yet must not decide about VFs. A value that
+// the node has counts. own is not changed.
+func Labels(own map[string]string, state *sriovv1.SriovNetworkNodeState) map[string]string {
+	if state == nil || !Capable(state) {
+		return own
+	}
+	return withCapable(own)
+}
+
+func withCapable(own map[string]string) map[string]string {
+	if _, found := own[sriovv1.LabelCapable]; found {
+		return own
+	}
+	all := make(map[string]string, len(own)+1)
+	maps.Copy(all, own)
+	all[sriovv1.LabelCapable] = "true"
+	return all
 }

@@ -101,6 +101,50 @@ var _ = Describe("The device plugin configuration", func() {
 		Eventually(labels(ctx, "theirs")).Should(HaveKeyWithValue(sriovv1.LabelCapable, "true"))
 	})
 
+	It("comes with a label that stays until there is certainly no NIC", func(ctx SpecContext) {
+		k := newCluster(ctx)
+		k.node(ctx, "cx", nil)
+		k.report(ctx, "cx", connectX5(0))
+		Eventually(labels(ctx, "cx")).Should(And(HaveKey(sriovv1.LabelCapable), HaveKey(sriovv1.LabelDevicePlugin)))
+		ours := labels(ctx, "cx")(Default)
+		status := func(change func(*sriovv1.SriovNetworkNodeStateStatus)) {
+			GinkgoHelper()
+			s := k.state(ctx, "cx")
+			change(&s.Status)
+			k.publish(ctx, "cx", s.Status)
+			Consistently(labels(ctx, "cx")).Should(Equal(ours))
+		}
+		By("not knowing how many VFs there can be")
+		status(func(s *sriovv1.SriovNetworkNodeStateStatus) {
+			s.Inventory, s.Interfaces[0].TotalVfs = sriovv1.InventoryPartial, 0
+		})
+		By("knowing only in part that there is no NIC")
+		status(func(s *sriovv1.SriovNetworkNodeStateStatus) { s.Interfaces = nil })
+		By("deleting the state")
+		Expect(c.Delete(ctx, k.state(ctx, "cx"))).To(Succeed())
+		Consistently(labels(ctx, "cx")).Should(Equal(ours))
+		By("having no inventory, as looking at the host failed")
+		Eventually(func() any { return k.state(ctx, "cx") }).ShouldNot(BeNil())
+		status(func(s *sriovv1.SriovNetworkNodeStateStatus) {
+			s.ObservedGeneration, s.Conditions = 1, daemonConditions(1, metav1.ConditionFalse, sriovv1.ReasonObserveFailed, "no buffer space")
+		})
+		Expect(k.state(ctx, "cx").Spec).To(BeZero())
+		By("knowing all")
+		k.report(ctx, "cx")
+		Eventually(labels(ctx, "cx")).Should(And(Not(HaveKey(sriovv1.LabelCapable)), HaveKey(sriovv1.LabelDevicePlugin)))
+	})
+
+	It("does not wait for the spec with the label of capable nodes", func(ctx SpecContext) {
+		k := newCluster(ctx)
+		k.stop()
+		k.node(ctx, "cx", nil)
+		k.create(ctx, &sriovv1.SriovNetworkNodeState{ObjectMeta: metav1Name("cx")})
+		k.report(ctx, "cx", connectX5(0))
+		r := &deviceplugin.Reconciler{Client: c, Recorder: events.NewFakeRecorder(1), Namespace: k.namespace}
+		Expect(r.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Name: "cx"}})).To(BeZero())
+		Expect(labels(ctx, "cx")(Default)).To(Equal(map[string]string{sriovv1.LabelCapable: "true"}))
+	})
+
 	It("stays as it is, without retries, when the plugin would refuse a resource", func(ctx SpecContext) {
 		k := newCluster(ctx)
 		k.create(ctx, guidePolicy())

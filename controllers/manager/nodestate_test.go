@@ -8,9 +8,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+
+	"github.com/sriov-offload/sriov-offload-operator/controllers/fleet"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/manager"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/nodestate"
 )
 
 var _ = Describe("Node states", func() {
@@ -107,6 +111,29 @@ var _ = Describe("Node states", func() {
 		s.Status = sriovv1.SriovNetworkNodeStateStatus{}
 		Expect(c.Status().Update(ctx, s)).To(Succeed())
 		Consistently(k.spec(ctx, "cx5")).Should(Equal(want))
+	})
+
+	It("do not depend on when the manager writes its own label", func(ctx SpecContext) {
+		k := newCluster(ctx)
+		k.create(ctx, guidePolicy())
+		cx := k.node(ctx, "cx", nil)
+		k.report(ctx, "cx", connectX5(0), connectX5(1))
+		Eventually(k.spec(ctx, "cx")).Should(HaveField("Interfaces", HaveLen(2)))
+		k.answer(ctx, "cx", sriovv1.ReasonConverged, "")
+		Eventually(k.policyStatus(ctx, "policy")).Should(HaveField("ReadyNodes", 1))
+		k.idle()
+		want := k.state(ctx, "cx")
+		k.stop()
+		By("merging before it is there")
+		Expect(c.Delete(ctx, cx)).To(Succeed())
+		k.node(ctx, "cx", nil)
+		r := &nodestate.Reconciler{Client: c, Namespace: k.namespace, Fleet: fleet.New(), RemovalDelay: time.Hour}
+		Expect(r.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Name: "cx"}})).To(BeZero())
+		Expect(k.state(ctx, "cx")).To(Equal(want))
+		By("respecting a value that the node has")
+		relabel(ctx, "cx", map[string]any{sriovv1.LabelCapable: "false"})
+		Expect(r.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Name: "cx"}})).To(BeZero())
+		Expect(k.state(ctx, "cx").Spec.Interfaces).To(BeEmpty())
 	})
 
 	It("change on the node only whose labels change", func(ctx SpecContext) {

@@ -192,6 +192,7 @@ func (k *cluster) report(ctx context.Context, node string, interfaces ...sriovv1
 	s := k.state(ctx, node)
 	k.publish(ctx, node, sriovv1.SriovNetworkNodeStateStatus{
 		ObservedGeneration: s.Generation,
+		Inventory:          sriovv1.InventoryComplete,
 		Interfaces:         interfaces,
 		Conditions:         daemonConditions(s.Generation, metav1.ConditionFalse, sriovv1.ReasonNotComputed, "observing"),
 	})

@@ -17,9 +17,10 @@ func (m *merger) mergeBonds() {
 		winner, reason string
 	}
 	var losses []loss
-	for i, p := range m.policies {
-		matched := m.results[i].MatchedPFs
-		if p.bondKey == "" || len(matched) == 0 || m.hasBond(p, matched) {
+	m.keepBonds()
+	for _, i := range m.bondOrder() {
+		p, matched := m.policies[i], m.results[i].MatchedPFs
+		if p.bondKey == "" || len(matched) == 0 {
 			continue
 		}
 		if winner, reason := m.bondObstacle(p, matched); reason != "" {
@@ -34,7 +35,7 @@ func (m *merger) mergeBonds() {
 	}
 	for _, l := range losses {
 		p, matched := m.policies[l.policy], m.results[l.policy].MatchedPFs
-		if !m.hasBond(p, matched) { // else a weaker policy got it for both
+		if !m.hasBond(p, matched) { // else another policy got it for both
 			m.lose(l.policy, matched[0], "bond", l.winner, "bond "+p.spec.Bond.Name+" "+l.reason)
 		}
 	}
@@ -54,7 +55,7 @@ func (m *merger) bondObstacle(p *policy, matched []string) (winner, reason strin
 	if len(matched) != 2 {
 		return "", fmt.Sprintf("needs exactly the two ports of one NIC; the policy matches %d PFs: %s", len(matched), strings.Join(matched, ", "))
 	}
-	if !m.sameNIC(matched[0], matched[1]) {
+	if !m.sameNIC(matched[0], matched[1]) && !m.lacksSwitchID(p, matched) {
 		return "", fmt.Sprintf("needs the two ports of one NIC; %s and %s are different NICs", matched[0], matched[1])
 	}
 	for _, address := range matched {

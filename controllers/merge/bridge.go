@@ -35,6 +35,10 @@ func (m *merger) mergeBridge(iface *sriovv1.Interface, candidates []candidate) {
 	if !made {
 		return
 	}
+	if from := candidates[winner].policy; m.bytes+from.bridgeBytes() > m.bytesPerPF() {
+		m.loseBridge(iface, candidates, from)
+		return
+	}
 	ovs := candidates[winner].policy.spec.Bridge.OVS.DeepCopy()
 	m.spec.Bridges.OVS = append(m.spec.Bridges.OVS, sriovv1.OVSConfigExt{
 		Name:   bridgeName(iface.PCIAddress),
@@ -45,9 +49,11 @@ func (m *merger) mergeBridge(iface *sriovv1.Interface, candidates []candidate) {
 			Interface:  ovs.Uplink.Interface,
 		}},
 	})
-	slices.SortFunc(m.spec.Bridges.OVS, func(a, b sriovv1.OVSConfigExt) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Uplinks[0].PCIAddress, b.Uplinks[0].PCIAddress))
-	})
+	slices.SortFunc(m.spec.Bridges.OVS, compareBridges)
+}
+
+func compareBridges(a, b sriovv1.OVSConfigExt) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Uplinks[0].PCIAddress, b.Uplinks[0].PCIAddress))
 }
 
 // bridgeName is the name that existing scripts know: br-0000_5f_00.0.

@@ -62,6 +62,7 @@ func TestComputedFrom(t *testing.T) {
 		{"altName of a PF", func(in *input) { in.node.Interfaces[0].AltNames = []string{"uplink0"} }, true},
 		{"vendor", func(in *input) { in.node.Interfaces[0].Vendor = "8086" }, true},
 		{"deviceID", func(in *input) { in.node.Interfaces[0].DeviceID = "1019" }, true},
+		{"a character that moves to another field", func(in *input) { in.node.Interfaces[0].Vendor, in.node.Interfaces[0].DeviceID = "15b31", "017" }, true},
 		{"link type", func(in *input) { in.node.Interfaces[0].LinkType = "IB" }, true},
 		{"netFilter", func(in *input) { in.node.Interfaces[0].NetFilter = "openstack/NetworkID:1" }, true},
 		{"PCI address", func(in *input) { in.node.Interfaces[0].PCIAddress = "0000:60:00.0" }, true},

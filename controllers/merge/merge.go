@@ -2,7 +2,6 @@ package merge
 
 import (
 	"cmp"
-	"math/bits"
 	"slices"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
@@ -17,6 +16,9 @@ type Node struct {
 	// Reported is true when the daemon has published an inventory, be it empty.
 	// Interfaces that are not empty imply it.
 	Reported bool
+	// Current is the spec in force. Of it stays what hangs on facts that
+	// Interfaces lacks. Zero: nothing is in force.
+	Current sriovv1.SriovNetworkNodeStateSpec
 	// RdmaMode of the node's pool: shared, exclusive, or empty to leave it alone.
 	RdmaMode string
 }
@@ -38,28 +40,41 @@ type PolicyResult struct {
 	MatchedPFs []string
 	// Conflicts are the values that the policy lost, ordered by PF and field.
 	Conflicts []sriovv1.PolicyConflict
-	// Misses say why no PF matched. Empty when one did, and for a policy that
-	// asks for zero VFs.
+	// MoreConflicts counts those beyond the first 64, which are not kept.
+	MoreConflicts int
+	// Misses say why no PF matched: per field at most 4 values that
+	// come near. When a PF matched, they are facts that are not known, because of
+	// which a PF stays as it is. Empty for a policy that asks for zero VFs.
 	Misses []Miss
 }
 
 // Merge computes the node's spec from the policies that select it. It does not
 // change n and keeps nothing of it but strings.
 func (s *Set) Merge(n Node) Result {
-	m := merger{node: n.Name, pfs: inventory(n.Interfaces)}
+	m := merger{node: n.Name, pfs: inventory(n.Interfaces), current: &n.Current}
 	for _, p := range s.policies {
 		if p.selects(n.Labels) {
 			m.policies = append(m.policies, p)
 		}
 	}
 	m.results = make([]PolicyResult, len(m.policies))
+	m.findKept()
 	for _, pf := range m.pfs {
-		m.mergePF(pf)
+		if candidates := m.candidates(pf); len(candidates) > 0 {
+			m.merged = append(m.merged, mergedPF{pf, candidates})
+		}
+	}
+	m.keepStrongest()
+	for i := range m.merged {
+		m.mergePF(m.merged[i])
 	}
 	m.mergeBonds()
 	if n.Reported || len(m.pfs) > 0 {
 		m.spec.System.RdmaMode = n.RdmaMode
 		m.spec.ComputedFrom = m.computedFrom(n.RdmaMode)
+		if m.isPartial() && m.isUnchanged() {
+			m.spec.ComputedFrom = n.Current.ComputedFrom
+		}
 	}
 	r := Result{Spec: m.spec, Policies: make(map[string]PolicyResult, len(m.policies))}
 	for i, p := range m.policies {
@@ -75,17 +90,22 @@ type merger struct {
 	node     string
 	pfs      []*sriovv1.InterfaceStatus // ordered by PCI address, each once
 	policies []*policy
-	results  []PolicyResult // parallel to policies
-	merged   []mergedPF     // parallel to spec.Interfaces
+	current  *sriovv1.SriovNetworkNodeStateSpec
+	present  map[string]*sriovv1.Interface // of current, by PCI address
+	kept     map[string]kept               // by PCI address
+	results  []PolicyResult                // parallel to policies
+	merged   []mergedPF                    // parallel to spec.Interfaces once all are merged
+	bytes    int                           // what the PF that is being merged has used of bytesPerPF
 	spec     sriovv1.SriovNetworkNodeStateSpec
 }
 
 // inventory orders the PFs and leaves out what cannot be a PF: an entry without
-// a PCI address, and all but one of entries with the same address.
+// a PCI address or with one that no spec takes, and all but one of entries with
+// the same address.
 func inventory(interfaces []sriovv1.InterfaceStatus) []*sriovv1.InterfaceStatus {
 	pfs := make([]*sriovv1.InterfaceStatus, 0, len(interfaces))
 	for i := range interfaces {
-		if interfaces[i].PCIAddress != "" {
+		if address := interfaces[i].PCIAddress; address != "" && len(address) <= sriovv1.MaxPCIAddressLength {
 			pfs = append(pfs, &interfaces[i])
 		}
 	}
@@ -111,8 +131,13 @@ func comparePFs(a, b *sriovv1.InterfaceStatus) int {
 
 // lose records that a policy lost a value. No winner: the value is invalid by itself.
 func (m *merger) lose(policy int, pciAddress, field, winner, reason string) {
-	m.results[policy].Conflicts = append(m.results[policy].Conflicts, sriovv1.PolicyConflict{
-		Node: m.node, PCIAddress: pciAddress, Field: field, Winner: winner, Reason: reason,
+	r := &m.results[policy]
+	if len(r.Conflicts) >= keptConflicts {
+		r.MoreConflicts++
+		return
+	}
+	r.Conflicts = append(r.Conflicts, sriovv1.PolicyConflict{
+		Node: m.node, PCIAddress: pciAddress, Field: field, Winner: winner, Reason: sriovv1.Clip(reason, sriovv1.MaxReasonLength),
 	})
 }
 
@@ -147,23 +172,4 @@ func compareConflicts(a, b sriovv1.PolicyConflict) int {
 		cmp.Compare(a.Winner, b.Winner),
 		cmp.Compare(a.Reason, b.Reason),
 	)
-}
-
-// misses says what kept the policy from matching: the fields that the nearest
-// PFs fail, nearest meaning that the fewest fields fail.
-func (m *merger) misses(p *policy) []Miss {
-	if len(m.pfs) == 0 || p.nic.isEmpty() {
-		return []Miss{{Field: fieldNicSelector, Node: m.node}}
-	}
-	fewest := 8
-	for _, pf := range m.pfs {
-		fewest = min(fewest, bits.OnesCount8(uint8(p.nic.check(pf))))
-	}
-	var misses []Miss
-	for _, pf := range m.pfs {
-		if f := p.nic.check(pf); bits.OnesCount8(uint8(f)) == fewest {
-			misses = appendMisses(misses, f, m.node, pf)
-		}
-	}
-	return misses
 }

@@ -232,6 +232,25 @@ func TestGroups(t *testing.T) {
 			lost: map[string][]lostValue{"a": {lost("", "nicSelector.pfNames", ""), lost(port0, "nicSelector.pfNames", "")}},
 		},
 		{
+			name:     "the same mistake twice is one conflict",
+			policies: []sriovv1.SriovNetworkNodePolicy{policy("a", spec{NumVfs: 4, NicSelector: pfNames("ens41f0np0#x", "ens41f0np0#0", "ens41f0np0#x")})},
+			groups:   []groupLine{group("a", 0, 0)}, numVfs: 4,
+			lost: map[string][]lostValue{"a": {lost(port0, "nicSelector.pfNames", "")}},
+		},
+		{
+			name: "a common VF is lost in the field that narrows it down",
+			policies: []sriovv1.SriovNetworkNodePolicy{
+				policy("strong", spec{NumVfs: 8, Priority: priority(1), NicSelector: pfNames("ens41f0np0")}),
+				policy("by-address", spec{NumVfs: 8, NicSelector: sriovv1.NicSelector{RootDevices: []string{port0 + "#1-4"}, PfNames: []string{"ens41f0np0#3-6"}}}),
+				policy("by-name", spec{NumVfs: 8, NicSelector: sriovv1.NicSelector{RootDevices: []string{port0 + "#1-6"}, PfNames: []string{"ens41f0np0#3-4"}}}),
+			},
+			groups: []groupLine{group("strong", 0, 7)}, numVfs: 8,
+			lost: map[string][]lostValue{
+				"by-address": {lost(port0, "nicSelector.rootDevices", "strong")},
+				"by-name":    {lost(port0, "nicSelector.pfNames", "strong")},
+			},
+		},
+		{
 			name:     "a range beyond numVfs",
 			policies: []sriovv1.SriovNetworkNodePolicy{policy("a", spec{NumVfs: 4, NicSelector: pfNames("ens41f0np0#0-1,2-4")})},
 			groups:   []groupLine{group("a", 0, 1)}, numVfs: 4,

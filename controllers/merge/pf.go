@@ -18,14 +18,18 @@ type candidate struct {
 	contributes bool
 }
 
-// mergedPF is what later steps have to know about a PF of the spec.
+// mergedPF is a PF of the spec with the policies that name VFs of it.
 type mergedPF struct {
+	pf         *sriovv1.InterfaceStatus
 	candidates []candidate // strongest first
 }
 
 // candidates returns the policies that name VFs of the PF, strongest first, and
 // records who matched it and whose ranges cannot be used.
 func (m *merger) candidates(pf *sriovv1.InterfaceStatus) []candidate {
+	if k, isKept := m.kept[pf.PCIAddress]; isKept {
+		return m.keptCandidates(pf, k)
+	}
 	var found []candidate
 	for i, p := range m.policies {
 		if !p.asksForVFs() || p.nic.isEmpty() || p.nic.check(pf) != 0 {
@@ -37,22 +41,27 @@ func (m *merger) candidates(pf *sriovv1.InterfaceStatus) []candidate {
 			m.lose(i, pf.PCIAddress, problem.field, "", problem.reason)
 		}
 		if len(claims) > 0 {
+			if found == nil {
+				found = make([]candidate, 0, len(m.policies)-i)
+			}
 			found = append(found, candidate{index: i, policy: p, claims: claims})
 		}
 	}
 	return found
 }
 
-// mergePF adds the PF to the spec if a policy names VFs of it.
-func (m *merger) mergePF(pf *sriovv1.InterfaceStatus) {
-	candidates := m.candidates(pf)
-	if len(candidates) == 0 {
+// mergePF adds the PF to the spec.
+func (m *merger) mergePF(merged mergedPF) {
+	pf, candidates := merged.pf, merged.candidates
+	if k, isKept := m.kept[pf.PCIAddress]; isKept {
+		m.keepPF(k)
 		return
 	}
+	m.bytes = 0
 	strongest := candidates[0].policy
 	iface := sriovv1.Interface{
 		PCIAddress:        pf.PCIAddress,
-		Name:              pf.Name,
+		Name:              m.nameOf(pf),
 		ExternallyManaged: strongest.spec.ExternallyManaged,
 	}
 	for i := range candidates {
@@ -71,23 +80,38 @@ func (m *merger) mergePF(pf *sriovv1.InterfaceStatus) {
 	m.mergeScalars(&iface, candidates)
 	m.mergeBridge(&iface, candidates)
 	m.spec.Interfaces = append(m.spec.Interfaces, iface)
-	m.merged = append(m.merged, mergedPF{candidates})
 }
 
-// addGroups adds the candidate's claims that no stronger policy's group overlaps.
+// addGroups adds the candidate's claims that no stronger policy's group overlaps,
+// as long as there is room.
 func (m *merger) addGroups(iface *sriovv1.Interface, c *candidate) (added bool) {
-	for _, claim := range c.claims {
-		taken := slices.IndexFunc(iface.VfGroups, func(g sriovv1.VfGroup) bool { return g.VfRange.Overlaps(claim.vfs) })
-		if taken >= 0 {
-			g := iface.VfGroups[taken]
-			m.lose(c.index, iface.PCIAddress, claim.field, g.PolicyName, fmt.Sprintf(
-				"VFs %s overlap VFs %s of policy %s", claim.vfs, g.VfRange, rank(m.byName(g.PolicyName))))
+	for i, claim := range c.claims {
+		if reason := m.roomForGroup(iface, c.policy); reason != "" {
+			m.loseRest(iface, c, c.claims[i:], reason)
+			break
+		}
+		if taken := takenBy(iface.VfGroups, claim.vfs); taken >= 0 {
+			// The most frequent conflict by far; concatenation costs a third of fmt.
+			g := &iface.VfGroups[taken]
+			m.lose(c.index, iface.PCIAddress, claim.field, g.PolicyName,
+				"VFs "+claim.vfs.String()+" overlap VFs "+g.VfRange.String()+" of policy "+rank(m.byName(g.PolicyName)))
 			continue
 		}
 		iface.VfGroups = append(iface.VfGroups, c.policy.group(claim.vfs))
+		m.bytes += c.policy.groupBytes()
 		added = true
 	}
 	return added
+}
+
+// takenBy is the index of the group that has one of the VFs, or -1.
+func takenBy(groups []sriovv1.VfGroup, vfs sriovv1.VFRange) int {
+	for i := range groups { // not slices.IndexFunc, which copies every group
+		if groups[i].VfRange.Overlaps(vfs) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (m *merger) byName(name string) *policy {
@@ -187,4 +211,4 @@ func (m *merger) loseScalar(c *candidate, iface *sriovv1.Interface, field, want,
 }
 
 // rank names a policy together with what decides its strength.
-func rank(p *policy) string { return fmt.Sprintf("%s (priority %d)", p.name, p.priority) }
+func rank(p *policy) string { return p.name + " (priority " + strconv.Itoa(p.priority) + ")" }

@@ -301,6 +301,47 @@ func TestBonds(t *testing.T) {
 			want: []bond{{"bond1", "p", onNIC}},
 		},
 		{
+			name: "a policy without VFs shares the bond that a weaker one got",
+			policies: []sriovv1.SriovNetworkNodePolicy{
+				policy("s", on(1, spec{EswitchMode: "switchdev", NicSelector: pfNames(a0+"#0-3", a1+"#0-3")})),
+				policy("p", bonded(2, "bond1", a0+"#0-3", a1+"#0-3")),
+				policy("q", bonded(3, "bond1", a0+"#4-7", a1+"#4-7")),
+			},
+			want: []bond{{"bond1", "q", onNIC}},
+			lost: map[string][]lostValue{"p": {lost(port0, "nicSelector.pfNames", "s"), lost(port1, "nicSelector.pfNames", "s")}},
+		},
+		{
+			name: "different numVfs with the same groups",
+			policies: []sriovv1.SriovNetworkNodePolicy{
+				policy("p", on(1, spec{NumVfs: 4, EswitchMode: "switchdev", Bond: &sriovv1.BondSpec{Name: "bond1"}, NicSelector: pfNames(a0, a1)})),
+				policy("more", on(1, spec{NumVfs: 8, NicSelector: pfNames(a1)})),
+			},
+			lost: map[string][]lostValue{
+				"p":    {lost(port0, "bond", "more")},
+				"more": {lost(port1, "numVfs", "p")},
+			},
+		},
+		{
+			name: "two bonds that have only their second port in common",
+			policies: []sriovv1.SriovNetworkNodePolicy{
+				policy("s", on(1, spec{NicSelector: pfNames(a0, a1, "eno1")})), // has all groups, so they are equal
+				policy("q", bonded(1, "bond1", "eno1", a1)),
+				policy("p", bonded(1, "bond2", a0, a1)),
+			},
+			inventory: func(n []sriovv1.InterfaceStatus) { n[1].SwitchID, n[3].SwitchID = "1e4a63", "1e4a63" },
+			want:      []bond{{"bond1", "q", []string{intel, port1}}},
+			lost: map[string][]lostValue{
+				"q": {lost(intel, "numVfs", "s"), lost(port1, "numVfs", "s")},
+				"p": {lost(port0, "bond", "q"), lost(port0, "numVfs", "s"), lost(port1, "numVfs", "s")},
+			},
+		},
+		{
+			name:      "addresses that do not say which NIC a port belongs to",
+			policies:  []sriovv1.SriovNetworkNodePolicy{policy("p", bonded(1, "bond1", a0, a1))},
+			inventory: func(n []sriovv1.InterfaceStatus) { n[0].PCIAddress, n[1].PCIAddress = "port-a", "port-b" },
+			lost:      map[string][]lostValue{"p": {lost("port-a", "bond", "")}},
+		},
+		{
 			name: "two bonds over the same ports",
 			policies: []sriovv1.SriovNetworkNodePolicy{
 				policy("p", bonded(1, "bond1", a0+"#0-3", a1+"#0-3")),

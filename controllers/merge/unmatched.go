@@ -23,6 +23,9 @@ type Miss struct {
 	Field string
 	// Found is the PF's value of that field; empty when the PF has none.
 	Found string
+	// Unknown is true for a fact of a PF that the inventory lacks and because of
+	// which the VFs that a PF has stay as they are.
+	Unknown bool
 	// Node and PCIAddress say where.
 	Node       string
 	PCIAddress string
@@ -53,31 +56,26 @@ func Unmatched(policy *sriovv1.SriovNetworkNodePolicy, nodes []NodeLabels, misse
 	}
 	p := compile(policy)
 	if !slices.ContainsFunc(nodes, func(n NodeLabels) bool { return p.selects(n.Labels) }) {
-		return []sriovv1.UnmatchedField{{Field: fieldNodeSelector, Message: p.nearestNode(nodes)}}
+		return []sriovv1.UnmatchedField{unmatchedField(fieldNodeSelector, p.nearestNode(nodes))}
 	}
 	if p.nic.isEmpty() {
-		return []sriovv1.UnmatchedField{{Field: fieldNicSelector, Message: "no field is set, so no NIC is selected"}}
-	}
-	wanted := []struct {
-		field  string
-		values []string
-	}{
-		{fieldVendor, []string{p.spec.NicSelector.Vendor}},
-		{fieldDeviceID, []string{p.spec.NicSelector.DeviceID}},
-		{fieldRootDevices, entryNames(p.nic.rootDevices)},
-		{fieldPfNames, entryNames(p.nic.pfNames)},
-		{fieldNetFilter, []string{p.spec.NicSelector.NetFilter}},
+		return []sriovv1.UnmatchedField{unmatchedField(fieldNicSelector, "no field is set, so no NIC is selected")}
 	}
 	var unmatched []sriovv1.UnmatchedField
-	for _, w := range wanted {
-		if message := nearestPF(w.values, missesOf(misses, w.field)); message != "" {
-			unmatched = append(unmatched, sriovv1.UnmatchedField{Field: w.field, Message: message})
+	for _, w := range p.wanted() {
+		message := cmp.Or(nearestPF(w.values, missesOf(misses, w.field)), describeUnknown(w.field, misses))
+		if message != "" {
+			unmatched = append(unmatched, unmatchedField(w.field, message))
 		}
 	}
 	if silent := missesOf(misses, fieldNicSelector); len(silent) > 0 {
-		unmatched = append(unmatched, sriovv1.UnmatchedField{Field: fieldNicSelector, Message: "no SR-IOV capable NIC is reported by " + someNodes(silent)})
+		unmatched = append(unmatched, unmatchedField(fieldNicSelector, "no SR-IOV capable NIC is reported by "+someNodes(silent)))
 	}
 	return unmatched
+}
+
+func unmatchedField(field, message string) sriovv1.UnmatchedField {
+	return sriovv1.UnmatchedField{Field: field, Message: sriovv1.Clip(message, sriovv1.MaxReasonLength)}
 }
 
 // nearestNode describes the node that lacks the fewest labels of the nodeSelector.
@@ -125,7 +123,7 @@ func entryNames(entries []entry) []string {
 func missesOf(misses []Miss, field string) []Miss {
 	first := map[string]Miss{}
 	for _, m := range misses {
-		if m.Field != field {
+		if m.Field != field || m.Unknown {
 			continue
 		}
 		key := m.Found
@@ -156,7 +154,7 @@ func nearestPF(wanted []string, misses []Miss) string {
 	nearest, best := misses[0], -1
 	for _, m := range misses {
 		for _, w := range wanted {
-			if d := distance(strings.ToLower(w), strings.ToLower(m.Found)); best < 0 || d < best {
+			if d := Distance(strings.ToLower(w), strings.ToLower(m.Found)); best < 0 || d < best {
 				nearest, best = m, d
 			}
 		}
@@ -170,8 +168,8 @@ func nearestPF(wanted []string, misses []Miss) string {
 		where = "on node " + nearest.Node
 	}
 	which := "found"
-	if n := len(misses); n > 1 {
-		which = fmt.Sprintf("nearest of %d is", n)
+	if len(misses) > 1 {
+		which = "nearest is"
 	}
 	return fmt.Sprintf("wanted %s; %s %s (%s)", enumerate(wanted, "or"), which, found, where)
 }
@@ -198,8 +196,16 @@ func enumerate(list []string, last string) string {
 	return strings.Join(list, "")
 }
 
-// distance is the Levenshtein distance of two strings, in bytes.
-func distance(a, b string) int {
+// maxCompared is the length of what can be compared well: no name of a netdev
+// is longer.
+const maxCompared = sriovv1.MaxAltNameLength
+
+// Distance is the Levenshtein distance of two strings, in bytes. Long strings,
+// for which that takes long, are as far apart as strings of their length can be.
+func Distance(a, b string) int {
+	if longer := max(len(a), len(b)); longer > maxCompared {
+		return longer
+	}
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -11,6 +11,11 @@
 // inventory, and only an inventory tells which policies match. The spec is
 // computed once the daemon has reported.
 //
+// What is not known takes nothing away. A policy selects by the label
+// network-sriov.capable as soon as the inventory says so, written or not; the
+// spec in force goes into the merge, which keeps of it what hangs on facts that
+// the inventory lacks; and without an inventory the spec stays as it is.
+//
 // The state of a node that left stays for a while, with a time in the
 // annotation keep-state-until, in case that the node comes back.
 //

@@ -66,11 +66,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	r.Fleet.Record(snapshot, fleet.Node{
 		Name:         in.Name,
 		Labels:       in.Labels,
+		Capable:      state != nil && fleet.Capable(state),
 		Reported:     in.Reported,
 		ComputedFrom: result.Spec.ComputedFrom,
 		Policies:     result.Policies,
 	}, state)
-	return reconcile.Result{}, r.write(ctx, req.Name, state, result.Spec)
+	err = r.write(ctx, req.Name, state, result.Spec)
+	r.Fleet.SpecWritten(req.Name, err)
+	return reconcile.Result{}, err
 }
 
 // state returns the node's state, or nil if there is none. It must not be changed.
@@ -91,8 +94,9 @@ func (r *Reconciler) state(ctx context.Context, name string) (*sriovv1.SriovNetw
 // gather reads everything that the node's spec depends on. What cannot be read
 // is an error, never an empty value.
 func (r *Reconciler) gather(ctx context.Context, node *metav1.PartialObjectMetadata, state *sriovv1.SriovNetworkNodeState) (*fleet.Snapshot, merge.Node, error) {
-	in := merge.Node{Name: node.Name, Labels: node.Labels}
+	in := merge.Node{Name: node.Name, Labels: fleet.Labels(node.Labels, state)}
 	if state != nil {
+		in.Current = state.Spec
 		in.Interfaces = state.Status.Interfaces
 		in.Reported = fleet.Reported(state)
 		in.RdmaMode = state.Spec.System.RdmaMode
@@ -101,7 +105,7 @@ func (r *Reconciler) gather(ctx context.Context, node *metav1.PartialObjectMetad
 	if err := r.Client.List(ctx, pools, client.InNamespace(r.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, in, fmt.Errorf("listing pools: %w", err)
 	}
-	in.RdmaMode = RdmaMode(node.Labels, pools.Items, in.RdmaMode)
+	in.RdmaMode = RdmaMode(in.Labels, pools.Items, in.RdmaMode)
 	policies := &sriovv1.SriovNetworkNodePolicyList{}
 	if err := r.Client.List(ctx, policies, client.InNamespace(r.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, in, fmt.Errorf("listing policies: %w", err)
@@ -123,7 +127,7 @@ func (r *Reconciler) write(ctx context.Context, name string, state *sriovv1.Srio
 	}
 	desired := r.newState(name, state)
 	desired.Spec = *spec.DeepCopy()
-	if err := ssa.Apply(ctx, r.Client, desired, FieldOwner); err != nil {
+	if err := r.apply(ctx, desired); err != nil {
 		return err
 	}
 	if err := r.removeOthers(ctx, desired, spec); err != nil {
@@ -133,6 +137,17 @@ func (r *Reconciler) write(ctx context.Context, name string, state *sriovv1.Srio
 	log.FromContext(ctx).Info("wrote the spec of the node state",
 		"interfaces", len(spec.Interfaces), "computedFrom", spec.ComputedFrom)
 	return nil
+}
+
+// apply forgets what was written to a state that is no longer there, so that
+// the retry works with what the cache has.
+func (r *Reconciler) apply(ctx context.Context, desired *sriovv1.SriovNetworkNodeState) error {
+	key := client.ObjectKeyFromObject(desired)
+	err := ssa.Apply(ctx, r.Client, desired, FieldOwner)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		r.states.Forget(key)
+	}
+	return err
 }
 
 // removeOthers removes from the spec what other field managers put there: an
@@ -188,7 +203,7 @@ func (r *Reconciler) keepUntil(ctx context.Context, state *sriovv1.SriovNetworkN
 	marked := r.newState(state.Name, state)
 	marked.Annotations = map[string]string{sriovv1.AnnotationKeepUntil: until.UTC().Format(time.RFC3339Nano)}
 	marked.Spec = *state.Spec.DeepCopy()
-	if err := ssa.Apply(ctx, r.Client, marked, FieldOwner); err != nil {
+	if err := r.apply(ctx, marked); err != nil {
 		return err
 	}
 	r.states.Wrote(marked)

@@ -69,6 +69,7 @@ func stateChanged() predicate.Predicate {
 			}
 			return before.Generation != now.Generation ||
 				fleet.Reported(before) != fleet.Reported(now) ||
+				fleet.Capable(before) != fleet.Capable(now) ||
 				!slices.EqualFunc(before.Status.Interfaces, now.Status.Interfaces, sameFacts)
 		},
 		GenericFunc: func(event.GenericEvent) bool { return false },
@@ -122,7 +123,7 @@ func (r *Reconciler) nodesWhere(ctx context.Context, selected func(map[string]st
 	}
 	var requests []reconcile.Request
 	for i := range all {
-		if selected(all[i].Labels) {
+		if selected(r.Fleet.Labels(all[i].Name, all[i].Labels)) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: all[i].Name}})
 		}
 	}

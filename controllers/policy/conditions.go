@@ -21,9 +21,11 @@ type verdict struct {
 // Conflicted, always all of them.
 func conditions(f facts, generation int64) []metav1.Condition {
 	v := f.verdict()
+	v.message = sriovv1.Clip(v.message, sriovv1.MaxMessageLength)
 	conflicted, reason, message := metav1.ConditionFalse, sriovv1.ReasonNoConflict, ""
 	if f.conflictCount > 0 {
-		conflicted, reason, message = metav1.ConditionTrue, f.conflictReason(), f.describeConflicts()
+		conflicted, reason = metav1.ConditionTrue, f.conflictReason()
+		message = sriovv1.Clip(f.describeConflicts(), sriovv1.MaxMessageLength)
 	}
 	return []metav1.Condition{
 		{Type: sriovv1.ConditionReady, Status: is(v.ready), Reason: v.reason, Message: v.message, ObservedGeneration: generation},
@@ -81,11 +83,10 @@ func (f *facts) describeStalled() string {
 	const most = 3
 	var parts []string
 	for _, n := range f.stalled[:min(most, len(f.stalled))] {
-		parts = append(parts, n.name+": "+n.message)
+		// Each has its share, so that one node cannot hide the others.
+		parts = append(parts, n.name+": "+sriovv1.Clip(n.message, sriovv1.MaxMessageLength/most-300))
 	}
-	message := fmt.Sprintf("%d of %d matched nodes are ready; %s stalled: %s", f.ready, f.matched, count(len(f.stalled), "node"), strings.Join(parts, "; "))
-	const longest = 4096
-	return strings.ToValidUTF8(message[:min(len(message), longest)], "")
+	return fmt.Sprintf("%d of %d matched nodes are ready; %s stalled: %s", f.ready, f.matched, count(len(f.stalled), "node"), strings.Join(parts, "; "))
 }
 
 func is(b bool) metav1.ConditionStatus {

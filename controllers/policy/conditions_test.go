@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -99,12 +100,12 @@ func TestGatherBoundsConflictsInNodeOrder(t *testing.T) {
 		name := fmt.Sprintf("n%02d", i)
 		managed = append(managed, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}})
 		f.Record(s, fleet.Node{Name: name, Reported: true, Policies: map[string]merge.PolicyResult{"p": {
-			MatchedPFs: []string{"a", "b", "c"},
-			Conflicts:  []sriovv1.PolicyConflict{{Node: name, PCIAddress: "a"}, {Node: name, PCIAddress: "b"}, {Node: name, PCIAddress: "c", Winner: "w"}},
+			MatchedPFs: []string{"a", "b", "c"}, MoreConflicts: 2,
+			Conflicts: []sriovv1.PolicyConflict{{Node: name, PCIAddress: "a"}, {Node: name, PCIAddress: "b"}, {Node: name, PCIAddress: "c", Winner: "w"}},
 		}}}, nil)
 	}
 	got := gather(p, managed, f)
-	if got.conflictCount != 3*nodes || len(got.conflicts) != maxConflicts || got.lostTo != "w" {
+	if got.conflictCount != 5*nodes || len(got.conflicts) != sriovv1.MaxConflicts || got.lostTo != "w" {
 		t.Errorf("%d conflicts, %d of them kept, lost to %q", got.conflictCount, len(got.conflicts), got.lostTo)
 	}
 	for i, c := range got.conflicts {
@@ -133,5 +134,55 @@ func TestStatusKeepsTransitionTimes(t *testing.T) {
 		if c.ObservedGeneration != 2 || c.LastTransitionTime != metav1.Unix(1, 0) {
 			t.Errorf("condition %s: generation %d, transition at %s", c.Type, c.ObservedGeneration, c.LastTransitionTime)
 		}
+	}
+}
+
+// What a node says about itself is bounded where it comes in; what comes out is
+// bounded too, or the API server would refuse the status of the whole policy.
+func TestMessagesFitTheAPI(t *testing.T) {
+	long := strings.Repeat("ä", 40000)
+	conflict := []sriovv1.PolicyConflict{{Node: "n", Field: "numVfs", Reason: long}}
+	for name, f := range map[string]facts{
+		"conflict": {selected: 1, matched: 1, conflicts: conflict, conflictCount: 1},
+		"stalled":  {selected: 3, matched: 3, stalled: []stalledNode{{"a", long}, {"b", long}, {"c", "last"}}},
+	} {
+		for _, c := range conditions(f, 1) {
+			if len(c.Message) > sriovv1.MaxMessageLength {
+				t.Errorf("%s: the message of %s has %d bytes", name, c.Type, len(c.Message))
+			}
+			if name == "stalled" && c.Type == sriovv1.ConditionReady && !strings.HasSuffix(c.Message, "; c: last") {
+				t.Errorf("one node hides another: ...%s", c.Message[len(c.Message)-40:])
+			}
+		}
+	}
+}
+
+func TestRefusedSpecStalls(t *testing.T) {
+	p := &sriovv1.SriovNetworkNodePolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: "p", Generation: 1}, Spec: sriovv1.SriovNetworkNodePolicySpec{NumVfs: 1}}
+	f := fleet.New()
+	s := f.Snapshot([]sriovv1.SriovNetworkNodePolicy{*p})
+	for name, pfs := range map[string][]string{"a": {"0000:5f:00.0"}, "b": nil} {
+		f.Record(s, fleet.Node{Name: name, Reported: true, ComputedFrom: "x", Policies: map[string]merge.PolicyResult{"p": {MatchedPFs: pfs}}}, nil)
+		f.SpecWritten(name, apierrors.NewRequestEntityTooLargeError("limit is 3145728"))
+	}
+	managed := []metav1.PartialObjectMetadata{{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, {ObjectMeta: metav1.ObjectMeta{Name: "b"}}}
+	got := gather(p, managed, f)
+	const refused = "the API server refuses the spec of its node state: Request entity too large: limit is 3145728"
+	want := "0 of 1 matched nodes are ready; 2 nodes stalled: a: " + refused + "; b: " + refused
+	if v := got.verdict(); v.message != want || v.reason != sriovv1.ReasonNodesStalled || !v.stalled {
+		t.Errorf("verdict %+v, want %s", v, want)
+	}
+	f.SpecWritten("a", nil)
+	f.SpecWritten("b", nil)
+	if got := gather(p, managed, f); len(got.stalled) != 0 || len(got.waiting) != 1 {
+		t.Errorf("after the spec was written: stalled %v, waiting for %v", got.stalled, got.waiting)
+	}
+}
+
+func TestUnmatchedSaysThatNoNodeRunsTheDaemon(t *testing.T) {
+	p := &sriovv1.SriovNetworkNodePolicy{Spec: sriovv1.SriovNetworkNodePolicySpec{NodeSelector: map[string]string{"rack": "7"}}}
+	got := unmatched(p, facts{}, nil, make([]metav1.PartialObjectMetadata, 3))
+	if len(got) != 1 || got[0].Field != "nodeSelector" || !strings.Contains(got[0].Message, "none of the 3 nodes") {
+		t.Errorf("unmatched() = %+v", got)
 	}
 }

@@ -12,9 +12,6 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/controllers/merge"
 )
 
-// maxConflicts is how many conflicts the API keeps.
-const maxConflicts = 32
-
 // facts are what a policy's status is made of. Lists are ordered by node.
 type facts struct {
 	// ignored says why the policy is without effect; empty if it is not.
@@ -24,15 +21,17 @@ type facts struct {
 	selected, unmerged int
 	// silent are selected nodes whose daemon has not reported its NICs yet.
 	silent []string
-	// unmatched are selected nodes without a PF that matches; misses say why.
+	// unmatched are selected nodes without a PF that matches; misses say why, and
+	// on other nodes what is not known of a PF.
 	unmatched []string
 	misses    []merge.Miss
 	// matched nodes have at least one PF that the policy selects; of these,
 	// ready have read back what was merged and the others are waiting or stalled.
+	// A node whose spec the API server refuses is stalled, whatever it matches.
 	matched, ready int
 	waiting        []string
 	stalled        []stalledNode
-	// conflicts are at most maxConflicts of conflictCount.
+	// conflicts are at most sriovv1.MaxConflicts of conflictCount.
 	conflicts     []sriovv1.PolicyConflict
 	conflictCount int
 	// lostTo is a stronger policy that won a conflict; empty if every conflict
@@ -76,20 +75,27 @@ func gather(policy *sriovv1.SriovNetworkNodePolicy, managed []metav1.PartialObje
 }
 
 func (f *facts) add(node *fleet.Node, result merge.PolicyResult) {
-	f.conflictCount += len(result.Conflicts)
-	room := min(maxConflicts-len(f.conflicts), len(result.Conflicts))
+	f.conflictCount += len(result.Conflicts) + result.MoreConflicts
+	room := min(sriovv1.MaxConflicts-len(f.conflicts), len(result.Conflicts))
 	f.conflicts = append(f.conflicts, result.Conflicts[:room]...)
 	won := func(c sriovv1.PolicyConflict) bool { return c.Winner != "" }
 	if i := slices.IndexFunc(result.Conflicts, won); i >= 0 && f.lostTo == "" {
 		f.lostTo = result.Conflicts[i].Winner
 	}
+	if node.Reported && node.Refused == "" {
+		f.misses = append(f.misses, result.Misses...)
+	}
 	switch {
+	case node.Refused != "":
+		if len(result.MatchedPFs) > 0 {
+			f.matched++
+		}
+		f.stalled = append(f.stalled, stalledNode{node.Name, "the API server refuses the spec of its node state: " + node.Refused})
 	case !node.Reported:
 		f.silent = append(f.silent, node.Name)
 	case len(result.MatchedPFs) == 0:
 		f.unmatched = append(f.unmatched, node.Name)
-		f.misses = append(f.misses, result.Misses...)
-	case node.Ready():
+	case node.Ready() && len(result.Misses) == 0:
 		f.matched++
 		f.ready++
 	case node.Stalled():

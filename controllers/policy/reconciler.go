@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -82,8 +83,8 @@ func (r *Reconciler) write(ctx context.Context, policy *sriovv1.SriovNetworkNode
 	return nil
 }
 
-// nodes returns the nodes that have a node state, ordered by name, and how the
-// others are labelled.
+// nodes returns the nodes that have a node state, ordered by name and with the
+// labels by which they are selected, and how the others are labelled.
 func (r *Reconciler) nodes(ctx context.Context) (managed, others []metav1.PartialObjectMetadata, err error) {
 	operator, err := settings.Get(ctx, r.Client, r.Namespace)
 	if err != nil {
@@ -95,7 +96,9 @@ func (r *Reconciler) nodes(ctx context.Context) (managed, others []metav1.Partia
 	}
 	for i := range all {
 		if operator.RunsDaemon(all[i].Labels) {
-			managed = append(managed, all[i])
+			node := all[i] // the labels in the cache stay
+			node.Labels = r.Fleet.Labels(node.Name, node.Labels)
+			managed = append(managed, node)
 		} else {
 			others = append(others, all[i])
 		}
@@ -114,7 +117,7 @@ func status(policy *sriovv1.SriovNetworkNodePolicy, f facts, managed, others []m
 		ReadyNodes:         f.ready,
 		Conflicts:          f.conflicts,
 	}
-	if f.unmerged == 0 && (f.selected == 0 || len(f.unmatched) > 0) {
+	if f.unmerged == 0 && (f.selected == 0 || len(f.misses) > 0) {
 		s.Unmatched = unmatched(policy, f, managed, others)
 	}
 	for _, c := range conditions(f, policy.Generation) {
@@ -134,6 +137,12 @@ func unmatched(policy *sriovv1.SriovNetworkNodePolicy, f facts, managed, others 
 				Message: "node " + others[i].Name + " has the labels, but the daemon does not run there: see SriovOperatorConfig.spec.configDaemonNodeSelector",
 			}}
 		}
+	}
+	if len(managed) == 0 && len(others) > 0 {
+		return []sriovv1.UnmatchedField{{
+			Field:   "nodeSelector",
+			Message: fmt.Sprintf("the daemon runs on none of the %d nodes: see SriovOperatorConfig.spec.configDaemonNodeSelector", len(others)),
+		}}
 	}
 	labels := make([]merge.NodeLabels, 0, len(managed))
 	for i := range managed {

@@ -34,7 +34,7 @@ type node struct {
 	Status            json.RawMessage `json:"status,omitempty"`
 }
 
-// Kinds that are read.
+// Kinds that are used.
 const (
 	kindPolicy = "SriovNetworkNodePolicy"
 	kindState  = "SriovNetworkNodeState"
@@ -107,12 +107,14 @@ func (l *loader) object(ctx context.Context, source string, object map[string]an
 		return nil
 	}
 	name := identity(kind, object)
-	isOurs := gv.Group == sriovv1.Group && (kind == kindPolicy || kind == kindState || kind == kindPool || kind == kindConfig)
+	isOurs := gv.Group == sriovv1.Group
 	switch {
+	case isOurs && !l.schemas.has(kind):
+		l.problem(source, name, "kind", fmt.Sprintf("there is no kind %s in %s; nearest is %s", kind, gv.Group, l.schemas.nearest(kind)))
 	case isOurs && gv != sriovv1.GroupVersion:
 		l.problem(source, name, "apiVersion", fmt.Sprintf("%s is not supported; it has to be %s", apiVersion, sriovv1.GroupVersion))
 	case !isOurs && (apiVersion != "v1" || kind != kindNode):
-		l.ignored = append(l.ignored, fmt.Sprintf("%s: %s: ignored, it has no influence on node states", source, name))
+		l.ignore(source, name)
 	case !l.isNamed(source, name, object) || l.isDuplicate(source, name):
 	case kind == kindNode:
 		return l.add(source, name, kind, object)
@@ -159,6 +161,11 @@ func identity(kind string, object map[string]any) string {
 	}
 }
 
+// ignore notes that an object is left aside.
+func (l *loader) ignore(source, identity string) {
+	l.ignored = append(l.ignored, fmt.Sprintf("%s: %s: ignored, it has no influence on node states", source, identity))
+}
+
 func (l *loader) isNamed(source, identity string, object map[string]any) bool {
 	metadata, _ := object["metadata"].(map[string]any)
 	if name, _ := metadata["name"].(string); name == "" {
@@ -177,7 +184,8 @@ func (l *loader) isDuplicate(source, identity string) bool {
 	return false
 }
 
-// admit holds an object of ours to the rules of its definition.
+// admit holds an object of ours to the rules of its definition, those of kinds
+// that are not used here too: it would be refused with the others.
 func (l *loader) admit(ctx context.Context, source, identity, kind string, object map[string]any) error {
 	s, err := l.schemas.of(kind, sriovv1.GroupVersion.Version)
 	if err != nil {
@@ -210,6 +218,8 @@ func (l *loader) add(source, identity, kind string, object map[string]any) error
 		decode(l, source, identity, data, &l.manifests.configs)
 	case kindNode:
 		decode(l, source, identity, data, &l.manifests.nodes)
+	default:
+		l.ignore(source, identity)
 	}
 	return nil
 }

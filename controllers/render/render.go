@@ -111,8 +111,10 @@ func (s *scoped) render() (*rendering, error) {
 			continue
 		}
 		observed := s.stateOf(n.Name)
+		n.Labels = fleet.Labels(n.Labels, observed)
 		in := merge.Node{
 			Name: n.Name, Labels: n.Labels, Interfaces: observed.Status.Interfaces, Reported: fleet.Reported(observed),
+			Current:  observed.Spec,
 			RdmaMode: nodestate.RdmaMode(n.Labels, s.pools, observed.Spec.System.RdmaMode),
 		}
 		result := set.Merge(in)

@@ -151,6 +151,47 @@ func TestBadCommandLine(t *testing.T) {
 	}
 }
 
+// TestKindsThatAreNotUsed: a network is held to its rules and then left aside.
+func TestKindsThatAreNotUsed(t *testing.T) {
+	network := "apiVersion: sriovnetwork.openshift.io/v1\nkind: OVSNetwork\nmetadata: {name: net}\nspec: {resourceName: cx}\n"
+	stdout, notes, err := run(network, "-f", "-")
+	if err != nil || !strings.Contains(stdout, "kind: RenderReport") {
+		t.Errorf("error %v, output %q", err, stdout)
+	}
+	if want := "standard input: document 1 (line 1): OVSNetwork net: ignored, it has no influence on node states\n"; notes != want {
+		t.Errorf("notes %q, want %q", notes, want)
+	}
+}
+
+// TestLinkToDirectory: -f may be a link to a directory, as in a checkout that
+// is mounted; problems are reported by the name that the user knows.
+func TestLinkToDirectory(t *testing.T) {
+	in, err := filepath.Abs("testdata/fleet/in")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "manifests")
+	if err := os.Symlink(in, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{link, link + "/"} {
+		want, wantNotes, err := run("", "-R", "-f", in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, notes, err := run("", "-R", "-f", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(strings.ReplaceAll(wantNotes, in, link), notes); diff != "" {
+			t.Errorf("%s: notes (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestNamespaceFlagChooses(t *testing.T) {
 	stdout, notes, err := run("", "-f", "testdata/invalid/namespaces.yaml", "-n", "two")
 	if err != nil {

@@ -39,7 +39,7 @@ type PolicyReport struct {
 	MatchedNodes []string `json:"matchedNodes,omitempty"`
 	// Ignored says why the policy has no effect by design.
 	Ignored string `json:"ignored,omitempty"`
-	// Conflicts are all values that the policy lost, by node and PF.
+	// Conflicts are the values that the policy lost, by node and PF, the first 64 of each node.
 	Conflicts []sriovv1.PolicyConflict `json:"conflicts,omitempty"`
 	// Unmatched is what came nearest: to being selected if no node is, else on
 	// the selected nodes where nothing matched.

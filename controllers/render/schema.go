@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sriov-offload/sriov-offload-operator/config/crd"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/merge"
 )
 
 // definition has the rules of one kind, as an API server applies them.
@@ -59,6 +61,16 @@ func newSchemas() (*schemas, error) {
 		return nil, fmt.Errorf("reading custom resource definitions: %w", err)
 	}
 	return s, nil
+}
+
+// has tells whether the kind is one of ours.
+func (s *schemas) has(kind string) bool { return s.definitions[kind] != nil }
+
+// nearest is the kind of ours whose name comes nearest to that one.
+func (s *schemas) nearest(kind string) string {
+	return slices.MinFunc(slices.Sorted(maps.Keys(s.definitions)), func(a, b string) int {
+		return cmp.Compare(merge.Distance(kind, a), merge.Distance(kind, b))
+	})
 }
 
 func (s *schemas) of(kind, version string) (*definition, error) {

@@ -50,15 +50,20 @@ func expandOne(name string, recursive bool) ([]string, error) {
 	if !info.IsDir() {
 		return []string{name}, nil
 	}
+	// Walking does not follow links, and name may be one.
+	root, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return nil, err
+	}
 	var files []string
-	err = filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && path != name && !recursive:
+		case entry.IsDir() && path != root && !recursive:
 			return fs.SkipDir
 		case !entry.IsDir() && isManifest(path):
-			files = append(files, path)
+			files = append(files, filepath.Join(name, strings.TrimPrefix(path, root)))
 		}
 		return nil
 	})

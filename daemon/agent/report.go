@@ -13,12 +13,6 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
 
-// Limits of the API: status.plan.steps and the length of a condition's message.
-const (
-	maxSteps   = 64
-	maxMessage = 4096
-)
-
 // Facts are everything that the status of a node state is made of.
 type Facts struct {
 	Generation int64
@@ -65,6 +59,7 @@ func Report(existing sriovv1.SriovNetworkNodeStateStatus, f Facts, now metav1.Ti
 	default:
 		s.SyncStatus = sriovv1.SyncInProgress
 	}
+	bound(&s)
 	return s
 }
 
@@ -140,7 +135,7 @@ func conditions(existing []metav1.Condition, f Facts, now metav1.Time) []metav1.
 	set := func(kind string, status bool, reason, message string) {
 		meta.SetStatusCondition(&out, metav1.Condition{
 			Type: kind, Status: conditionStatus(status), Reason: reason,
-			Message: clip(message, maxMessage), ObservedGeneration: f.Generation, LastTransitionTime: now,
+			Message: sriovv1.Clip(message, sriovv1.MaxMessageLength), ObservedGeneration: f.Generation, LastTransitionTime: now,
 		})
 	}
 	set(sriovv1.ConditionReady, o.ready, o.reason, o.message)
@@ -203,13 +198,13 @@ func planStatus(f Facts) *sriovv1.PlanStatus {
 	}
 	steps := f.Plan.Steps()
 	shown := steps
-	if len(steps) > maxSteps {
-		shown = steps[:maxSteps-1]
+	if len(steps) > sriovv1.MaxPlanSteps {
+		shown = steps[:sriovv1.MaxPlanSteps-1]
 	}
 	for _, s := range shown {
-		out.Steps = append(out.Steps, s.String())
+		out.Steps = append(out.Steps, sriovv1.Clip(s.String(), sriovv1.MaxStepLength))
 	}
-	if len(steps) > maxSteps {
+	if len(steps) > sriovv1.MaxPlanSteps {
 		out.Steps = append(out.Steps, fmt.Sprintf("and %d more steps", len(steps)-len(shown)))
 	}
 	return out
@@ -220,13 +215,4 @@ func conditionStatus(b bool) metav1.ConditionStatus {
 		return metav1.ConditionTrue
 	}
 	return metav1.ConditionFalse
-}
-
-// clip shortens a text to at most limit bytes, at the border of a character.
-func clip(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	const mark = " ..."
-	return strings.ToValidUTF8(s[:limit-len(mark)], "") + mark
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -246,10 +247,10 @@ func TestReportBoundsThePlan(t *testing.T) {
 		steps = append(steps, plan.SetVFMTU{PF: address, VF: i, MTU: 9000})
 	}
 	got := Report(sriovv1.SriovNetworkNodeStateStatus{}, Facts{Spec: spec(), Observed: &observed, Plan: planOf(steps...), Applying: true}, metav1.Now())
-	if n := len(got.Plan.Steps); n != maxSteps {
-		t.Errorf("%d steps are shown, want %d", n, maxSteps)
+	if n := len(got.Plan.Steps); n != sriovv1.MaxPlanSteps {
+		t.Errorf("%d steps are shown, want %d", n, sriovv1.MaxPlanSteps)
 	}
-	if last := got.Plan.Steps[maxSteps-1]; last != "and 137 more steps" {
+	if last := got.Plan.Steps[sriovv1.MaxPlanSteps-1]; last != "and 137 more steps" {
 		t.Errorf("last step = %q", last)
 	}
 }
@@ -294,8 +295,32 @@ func TestGateWithoutWork(t *testing.T) {
 	}
 }
 
-func TestClip(t *testing.T) {
-	if got := clip(strings.Repeat("ä", 3000), maxMessage); len(got) > maxMessage || !strings.HasSuffix(got, "ä ...") {
-		t.Errorf("clip() gives %d bytes ending in %q", len(got), got[len(got)-8:])
+func TestReportStaysWithinTheSchema(t *testing.T) {
+	observed := node()
+	long := strings.Repeat("ä", 5000)
+	pf := &observed.PFs[0]
+	pf.FirmwareVersion, pf.Eswitch.Mode = long, long
+	for i := range 400 {
+		pf.Netdev.AltNames = append(pf.Netdev.AltNames, long)
+		pf.Unreadable = append(pf.Unreadable, inventory.Unreadable{Fact: fmt.Sprintf("<%d>", i), Reason: long})
+	}
+	for range 300 {
+		observed.PFs = append(observed.PFs, node().PFs[0])
+	}
+	got := Report(sriovv1.SriovNetworkNodeStateStatus{}, Facts{Spec: spec(), Observed: &observed, Failed: long, FailedReason: "X"}, metav1.Now())
+	nic := got.Interfaces[0]
+	if len(got.Interfaces) != sriovv1.MaxInterfaces || len(nic.AltNames) != sriovv1.MaxAltNames || len(nic.Blockers) != sriovv1.MaxBlockers {
+		t.Errorf("%d interfaces, %d altNames, %d blockers", len(got.Interfaces), len(nic.AltNames), len(nic.Blockers))
+	}
+	for text, limit := range map[string]int{
+		nic.FirmwareVersion: maxIdentity, nic.EswitchMode: maxWord, nic.AltNames[0]: sriovv1.MaxAltNameLength,
+		nic.Blockers[0].Message: sriovv1.MaxMessageLength, got.LastSyncError: sriovv1.MaxMessageLength,
+	} {
+		if len(text) > limit || text == "" {
+			t.Errorf("a text of %d bytes, the limit is %d", len(text), limit)
+		}
+	}
+	if observed.PFs[0].Netdev.AltNames[0] != long {
+		t.Error("the report changed the inventory")
 	}
 }

@@ -106,12 +106,12 @@ func call[T any](ctx context.Context, f *FS, name string, do func() (T, error)) 
 	return bounded.Do(ctx, &f.calls, name, do)
 }
 
-// kernelError names the operation and the device: for an attribute of a device's
-// folder the last element of the folder.
+// kernelError names the operation and the device: for an attribute in sysfs the
+// device's folder, elsewhere the path.
 func kernelError(op, name string, err error) error {
-	out := &host.Error{Op: op, Object: path.Base(path.Dir(name)), Err: err}
-	if out.Object == "." {
-		out.Object = name
+	out := &host.Error{Op: op, Object: name, Err: err}
+	if strings.HasPrefix(name, "sys/") {
+		out.Object = path.Base(path.Dir(name))
 	}
 	// A path error repeats the path; what is below it is what happened.
 	var pathErr *fs.PathError

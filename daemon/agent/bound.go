@@ -1,0 +1,51 @@
+package agent
+
+import (
+	"slices"
+
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+)
+
+// bound keeps a status within the limits of its schema, beyond which the API
+// server would refuse all of it. What a sound host says is far below them.
+func bound(s *sriovv1.SriovNetworkNodeStateStatus) {
+	s.Interfaces = first(s.Interfaces, sriovv1.MaxInterfaces)
+	s.Bonds = first(s.Bonds, sriovv1.MaxBonds)
+	if s.Plan != nil {
+		s.Plan.AffectedPods = first(s.Plan.AffectedPods, sriovv1.MaxAffectedPods)
+	}
+	for i := range s.Interfaces {
+		boundInterface(&s.Interfaces[i])
+	}
+}
+
+func boundInterface(nic *sriovv1.InterfaceStatus) {
+	nic.Name = sriovv1.Clip(nic.Name, sriovv1.MaxNameLength)
+	for _, text := range []*string{&nic.Driver, &nic.Mac, &nic.LinkSpeed, &nic.EswitchMode, &nic.FlowSteeringMode} {
+		*text = sriovv1.Clip(*text, maxWord)
+	}
+	for _, text := range []*string{&nic.SwitchID, &nic.FirmwareVersion, &nic.BoardID} {
+		*text = sriovv1.Clip(*text, maxIdentity)
+	}
+	nic.AltNames = slices.Clone(first(nic.AltNames, sriovv1.MaxAltNames))
+	for i := range nic.AltNames {
+		nic.AltNames[i] = sriovv1.Clip(nic.AltNames[i], sriovv1.MaxAltNameLength)
+	}
+	nic.Blockers = first(nic.Blockers, sriovv1.MaxBlockers)
+	for i := range nic.Blockers {
+		b := &nic.Blockers[i]
+		b.Message = sriovv1.Clip(b.Message, sriovv1.MaxMessageLength)
+		b.Remedy = sriovv1.Clip(b.Remedy, sriovv1.MaxMessageLength)
+	}
+	nic.VFs = first(nic.VFs, sriovv1.MaxVFs)
+}
+
+// Lengths of the status's words and identities, the smallest of their kind in
+// the schema.
+const (
+	maxWord     = 64
+	maxIdentity = 128
+)
+
+// first returns at most n elements.
+func first[T any](all []T, n int) []T { return all[:min(len(all), n)] }
