@@ -93,14 +93,13 @@ func TestGroupsBeyondTheLimit(t *testing.T) {
 
 // TestSpecStaysSmall: whatever valid policies ask for, the spec stays below 1 MiB.
 func TestSpecStaysSmall(t *testing.T) {
-	long := strings.Repeat
 	columns := map[string]string{}
 	for i := range 32 {
-		columns[fmt.Sprintf("%02d", i)+long("k", 61)] = long("v", 256)
+		columns[fmt.Sprintf("%02d", i)+strings.Repeat("k", 61)] = strings.Repeat("v", 256)
 	}
 	bridge := sriovv1.Bridge{OVS: &sriovv1.OVSConfig{
-		Bridge: sriovv1.OVSBridgeConfig{DatapathType: long("d", 64), ExternalIDs: columns, OtherConfig: columns},
-		Uplink: sriovv1.OVSUplinkConfig{Interface: sriovv1.OVSInterfaceConfig{Type: long("t", 64), Options: columns, ExternalIDs: columns, OtherConfig: columns}},
+		Bridge: sriovv1.OVSBridgeConfig{DatapathType: strings.Repeat("d", 64), ExternalIDs: columns, OtherConfig: columns},
+		Uplink: sriovv1.OVSUplinkConfig{Interface: sriovv1.OVSInterfaceConfig{Type: strings.Repeat("t", 64), Options: columns, ExternalIDs: columns, OtherConfig: columns}},
 	}}
 	for _, n := range []int{1, 4, 16, 64, 256} {
 		t.Run(strconv.Itoa(n), func(t *testing.T) {
@@ -108,8 +107,8 @@ func TestSpecStaysSmall(t *testing.T) {
 			for i := range pfs { // one name that all PFs have, so that one policy reaches all
 				pfs[i].AltNames = []string{"all"}
 			}
-			greedy := policy(long("p", 253), spec{
-				ResourceName: long("r", 63), ResourcePrefix: long("x", 253), DeviceType: "netdevice", NumVfs: 1000, MTU: 9000, IsRdma: true,
+			greedy := policy(strings.Repeat("p", 253), spec{
+				ResourceName: strings.Repeat("r", 63), ResourcePrefix: strings.Repeat("x", 253), DeviceType: "netdevice", NumVfs: 1000, MTU: 9000, IsRdma: true,
 				VdpaType: "virtio", NeedVhostNet: true, ExcludeTopology: true, EswitchMode: "switchdev", Priority: priority(1),
 				NicSelector: pfNames(everyOther("all", 300)...),
 			})
