@@ -81,12 +81,21 @@ type Devlink interface {
 	Eswitch(ctx context.Context, h DevlinkHandle) (Eswitch, error)
 	// SetEswitchMode sets "legacy" or "switchdev".
 	SetEswitchMode(ctx context.Context, h DevlinkHandle, mode string) error
+	// SetInlineMode sets the eswitch's inline mode: "none", "link", "network" or
+	// "transport".
+	SetInlineMode(ctx context.Context, h DevlinkHandle, mode string) error
 	Info(ctx context.Context, h DevlinkHandle) (DevlinkInfo, error)
 	// Param returns the runtime value of a string parameter.
 	Param(ctx context.Context, h DevlinkHandle, name string) (string, error)
+	// SetParam sets the runtime value of a string parameter.
+	SetParam(ctx context.Context, h DevlinkHandle, name, value string) error
 	// Ports lists the ports of every devlink instance in one dump.
 	Ports(ctx context.Context) ([]DevlinkPort, error)
 }
+
+// NotSupported is ENOTSUPP, an errno of the kernel's own that some drivers let
+// out where they mean EOPNOTSUPP. The C library has no words for it.
+const NotSupported = syscall.Errno(524)
 
 // Link is a network interface of the host's network namespace.
 type Link struct {
@@ -199,13 +208,17 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s on %s: ", e.Op, e.Object)
+	reason := e.Errno.Error()
+	if e.Errno == NotSupported {
+		reason = "operation not supported (ENOTSUPP)"
+	}
 	switch {
 	case e.Errno == 0 && e.Err != nil:
 		b.WriteString(e.Err.Error())
 	case e.Text != "":
-		fmt.Fprintf(&b, "%s (%s)", e.Errno.Error(), e.Text)
+		fmt.Fprintf(&b, "%s (%s)", reason, e.Text)
 	default:
-		b.WriteString(e.Errno.Error())
+		b.WriteString(reason)
 	}
 	return b.String()
 }

@@ -51,6 +51,19 @@ func (c *Client) SetEswitchMode(ctx context.Context, h host.DevlinkHandle, mode 
 	return err
 }
 
+// SetInlineMode sets the eswitch's inline mode: "none", "link", "network" or
+// "transport".
+func (c *Client) SetInlineMode(ctx context.Context, h host.DevlinkHandle, mode string) error {
+	op := "setting inline mode " + mode
+	number, ok := inlineModes.number(mode)
+	if !ok {
+		return &host.Error{Op: op, Object: h.Device, Err: errors.New("no such mode")}
+	}
+	_, err := c.get(ctx, op, h, nl.DEVLINK_CMD_ESWITCH_SET,
+		nl.NewRtAttr(nl.DEVLINK_ATTR_ESWITCH_INLINE_MODE, []byte{byte(number)}))
+	return err
+}
+
 // Info returns driver, serial number and versions of a device.
 func (c *Client) Info(ctx context.Context, h host.DevlinkHandle) (host.DevlinkInfo, error) {
 	answer, err := c.get(ctx, "reading device information", h, nl.DEVLINK_CMD_INFO_GET)
@@ -74,6 +87,13 @@ func (c *Client) Param(ctx context.Context, h host.DevlinkHandle, name string) (
 		return "", &host.Error{Op: op, Object: h.Device, Errno: syscall.EOPNOTSUPP, Text: "it has no runtime value that is text"}
 	}
 	return value, nil
+}
+
+// SetParam sets the runtime value of a text parameter. The kernel answers EINVAL
+// for one that the driver does not have.
+func (c *Client) SetParam(ctx context.Context, h host.DevlinkHandle, name, value string) error {
+	_, err := c.get(ctx, "setting parameter "+name+" to "+value, h, nl.DEVLINK_CMD_PARAM_SET, runtimeText(name, value)...)
+	return err
 }
 
 // Ports lists the ports of all devices.

@@ -133,6 +133,19 @@ func TestParseParam(t *testing.T) {
 	}
 }
 
+// What PARAM_SET sends holds what PARAM_GET answers, in the form that the kernel
+// wants: attribute kinds and sizes of include/uapi/linux/devlink.h.
+func TestRuntimeText(t *testing.T) {
+	want := serialize(
+		text(nl.DEVLINK_ATTR_PARAM_NAME, "flow_steering_mode"),
+		u8(nl.DEVLINK_ATTR_PARAM_TYPE, 5),
+		u8(nl.DEVLINK_ATTR_PARAM_VALUE_CMODE, 0),
+		text(nl.DEVLINK_ATTR_PARAM_VALUE_DATA, "smfs"))
+	if diff := cmp.Diff(want, serialize(runtimeText("flow_steering_mode", "smfs")...)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func representorPort() []byte {
 	return answer(
 		u32(nl.DEVLINK_ATTR_PORT_INDEX, 1), u16(nl.DEVLINK_ATTR_PORT_TYPE, nl.DEVLINK_PORT_TYPE_ETH),
@@ -186,6 +199,10 @@ func TestNoInstance(t *testing.T) {
 		"info":    func(ctx context.Context) error { _, err := c.Info(ctx, nowhere); return err },
 		"param":   func(ctx context.Context) error { _, err := c.Param(ctx, nowhere, "flow_steering_mode"); return err },
 		"set":     func(ctx context.Context) error { return c.SetEswitchMode(ctx, nowhere, "legacy") },
+		"inline":  func(ctx context.Context) error { return c.SetInlineMode(ctx, nowhere, "transport") },
+		"set param": func(ctx context.Context) error {
+			return c.SetParam(ctx, nowhere, "flow_steering_mode", "smfs")
+		},
 	}
 	for name, call := range calls {
 		err := call(t.Context())
@@ -199,6 +216,9 @@ func TestNoInstance(t *testing.T) {
 	}
 	if err := c.SetEswitchMode(t.Context(), nowhere, "switch"); err == nil || !strings.Contains(err.Error(), "no such mode") {
 		t.Errorf("setting a mode that does not exist: %v", err)
+	}
+	if err := c.SetInlineMode(t.Context(), nowhere, "deep"); err == nil || !strings.Contains(err.Error(), "no such mode") {
+		t.Errorf("setting an inline mode that does not exist: %v", err)
 	}
 }
 

@@ -112,6 +112,17 @@ func parseParam(attrs []byte) (string, bool) {
 	return "", false
 }
 
+// runtimeText is what PARAM_SET takes beside the handle to set the runtime value
+// of a text parameter (devlink_nl_param_set_doit).
+func runtimeText(name, value string) []*nl.RtAttr {
+	return []*nl.RtAttr{
+		nl.NewRtAttr(nl.DEVLINK_ATTR_PARAM_NAME, nl.ZeroTerminated(name)),
+		nl.NewRtAttr(nl.DEVLINK_ATTR_PARAM_TYPE, []byte{nl.DEVLINK_PARAM_TYPE_STRING}),
+		nl.NewRtAttr(nl.DEVLINK_ATTR_PARAM_VALUE_CMODE, []byte{nl.DEVLINK_PARAM_CMODE_RUNTIME}),
+		nl.NewRtAttr(nl.DEVLINK_ATTR_PARAM_VALUE_DATA, nl.ZeroTerminated(value)),
+	}
+}
+
 // runtimeValue returns the data of the value in force among a parameter's
 // values: one for each configuration mode (runtime, driverinit, permanent).
 func runtimeValue(list []byte) (string, bool) {

@@ -9,24 +9,29 @@ import (
 )
 
 func eswitchSpecs() []Spec {
-	need := []Capability{Devlink, Switchdev}
+	need := func(more ...Capability) []Capability { return append([]Capability{Devlink, Switchdev}, more...) }
 	return []Spec{
 		{Label: "devlink: a device without instance is ENODEV", Lacks: []Capability{Devlink}, run: noDevlink},
-		{Label: "devlink: a device without eswitch is EOPNOTSUPP", Needs: []Capability{Devlink}, Lacks: []Capability{Switchdev}, run: noEswitch},
+		{Label: "devlink: a device without eswitch is EOPNOTSUPP", Needs: []Capability{Devlink}, Lacks: []Capability{Switchdev, FixedSwitchdev}, run: noEswitch},
 		{Label: "devlink: the PF says its driver and firmware", Needs: []Capability{Devlink}, run: devlinkInfo},
 		{Label: "devlink: the PF has a physical port with its netdev", Needs: []Capability{Devlink}, run: physicalPort},
 		{Label: "devlink: an unknown parameter is EINVAL", Needs: []Capability{Devlink}, run: unknownParam},
-		{Label: "devlink: flow_steering_mode can be read", Needs: []Capability{SteeringMode}, run: steeringMode},
-		{Label: "eswitch: starts in legacy mode, without switch id", Needs: need, run: startsLegacy},
-		{Label: "eswitch: the mode that it has is accepted and changes nothing", Needs: need, run: sameMode},
-		{Label: "eswitch: an unknown mode is EINVAL", Needs: need, run: unknownMode},
-		{Label: "eswitch: switchdev keeps the VFs and gives every VF a representor", Needs: need, run: switchdevMode},
-		{Label: "eswitch: VFs that are made in switchdev mode get representors", Needs: need, run: vfsInSwitchdev},
-		{Label: "eswitch: a representor is a devlink port of flavour pcivf", Needs: need, run: representorPorts},
-		{Label: "eswitch: VFs can be bound in switchdev mode", Needs: need, run: bindInSwitchdev},
-		{Label: "eswitch: legacy takes the representors away and keeps the VFs", Needs: need, run: backToLegacy},
-		{Label: "eswitch: representors go with the VFs, the mode stays", Needs: need, run: representorsGo},
-		{Label: "eswitch: hw-tc-offload can be changed on uplink and representors", Needs: append(need, HWTCOffload), run: offloadInSwitchdev},
+		{Label: "eswitch: starts in legacy mode, without switch id", Needs: need(), run: startsLegacy},
+		{Label: "eswitch: the mode that it has is accepted and changes nothing", Needs: need(), Lacks: []Capability{SameModeRefused}, run: sameMode},
+		{Label: "eswitch: the mode that it has is EINVAL", Needs: need(SameModeRefused), run: sameModeRefused},
+		{Label: "eswitch: an unknown mode is EINVAL", Needs: need(), run: unknownMode},
+		{Label: "eswitch: in switchdev mode every VF has a representor", Needs: need(), run: switchdevMode},
+		{Label: "eswitch: a mode of the firmware's choice is there from the start and cannot be set", Needs: []Capability{FixedSwitchdev}, run: fixedMode},
+		{Label: "eswitch: a change of the mode with VFs is EOPNOTSUPP", Needs: need(), Lacks: []Capability{ModeWithVFs}, run: modeWithVFs},
+		{Label: "eswitch: switchdev mode without VFs is EINVAL", Needs: need(), Lacks: []Capability{ModeWithoutVFs}, run: modeWithoutVFs},
+		{Label: "eswitch: VFs that are made in switchdev mode get representors", Needs: need(ModeWithoutVFs), run: vfsInSwitchdev},
+		{Label: "eswitch: a representor is a devlink port of flavour pcivf", Needs: need(RepresentorPorts), run: representorPorts},
+		{Label: "eswitch: VFs can be bound in switchdev mode", Needs: need(), run: bindInSwitchdev},
+		{Label: "eswitch: legacy takes the representors away and keeps the VFs", Needs: need(ModeWithVFs), run: backToLegacy},
+		{Label: "eswitch: representors go with the VFs, the mode stays", Needs: need(), run: representorsGo},
+		{Label: "eswitch: hw-tc-offload can be changed on uplink and representors", Needs: need(HWTCOffload), run: offloadInSwitchdev},
+		{Label: "eswitch: the inline mode can be set and is read back", Needs: need(InlineMode), run: setsInline},
+		{Label: "eswitch: an inline mode that cannot be set is EOPNOTSUPP", Needs: need(), Lacks: []Capability{InlineMode}, run: fixedInline},
 	}
 }
 
@@ -39,11 +44,20 @@ func (s *session) mode() string {
 	return e.Mode
 }
 
-// enterSwitchdev makes unbound VFs, changes the mode and waits for what comes of it.
+// enterSwitchdev makes unbound VFs, changes the mode, in the driver's order, and
+// waits for what comes of it.
 func (s *session) enterSwitchdev(vfs int) {
 	s.Helper()
-	s.createVFs(vfs, false)
-	s.must(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "switchdev"))
+	switch {
+	case s.can(FixedSwitchdev):
+		s.createVFs(vfs, false)
+	case s.can(ModeWithVFs):
+		s.createVFs(vfs, false)
+		s.must(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "switchdev"))
+	default:
+		s.must(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "switchdev"))
+		s.createVFs(vfs, false)
+	}
 	s.eventually("every VF has a representor", func() bool { return len(s.representors()) == vfs })
 }
 
@@ -89,7 +103,7 @@ func (s *session) ports(flavour string) []host.DevlinkPort {
 
 func physicalPort(s *session) {
 	ports, l := s.ports("physical"), s.pfLink()
-	if len(ports) != 1 || ports[0].NetdevIndex != l.Index || ports[0].NetdevName != l.Name {
+	if len(ports) == 0 || ports[0].NetdevIndex != l.Index || ports[0].NetdevName != l.Name {
 		s.Errorf("ports %+v, netdev %+v", ports, l)
 	}
 }
@@ -97,14 +111,6 @@ func physicalPort(s *session) {
 func unknownParam(s *session) {
 	_, err := s.h.Devlink.Param(s.ctx, s.handle(), "no_such_parameter")
 	s.refused(err, syscall.EINVAL)
-}
-
-func steeringMode(s *session) {
-	got, err := s.h.Devlink.Param(s.ctx, s.handle(), "flow_steering_mode")
-	s.must(err)
-	if !slices.Contains([]string{"dmfs", "smfs", "hmfs"}, got) {
-		s.Errorf("flow_steering_mode is %q", got)
-	}
 }
 
 func startsLegacy(s *session) {
@@ -126,6 +132,79 @@ func sameMode(s *session) {
 	s.must(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "switchdev"))
 	if after := s.representors(); len(after) != 1 || after[0].Index != before[0].Index {
 		s.Errorf("representors were %v, are %v", before, after)
+	}
+}
+
+func sameModeRefused(s *session) {
+	s.refused(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "legacy"), syscall.EINVAL)
+	s.enterSwitchdev(1)
+	s.refused(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "switchdev"), syscall.EINVAL)
+	if got := s.mode(); got != "switchdev" || len(s.representors()) != 1 {
+		s.Errorf("mode is %q with representors %v", got, s.representors())
+	}
+}
+
+func fixedMode(s *session) {
+	for _, mode := range []string{"legacy", "switchdev"} {
+		s.refused(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), mode), syscall.EOPNOTSUPP)
+	}
+	switchdevMode(s)
+	s.must(s.write(s.pf("sriov_numvfs"), "0"))
+	s.eventually("the representors are gone", func() bool { return len(s.representors()) == 0 })
+	if got := s.mode(); got != "switchdev" || s.pfLink().SwitchID == "" {
+		s.Errorf("mode is %q, the uplink is %+v", got, s.pfLink())
+	}
+}
+
+func modeWithVFs(s *session) {
+	const words = "Changing eswitch mode is allowed only if there is no VFs created"
+	s.createVFs(2, false)
+	s.refusedWith(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "switchdev"), syscall.EOPNOTSUPP, words)
+	s.must(s.write(s.pf("sriov_numvfs"), "0"))
+	s.enterSwitchdev(2)
+	s.refusedWith(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "legacy"), syscall.EOPNOTSUPP, words)
+	if got := s.mode(); got != "switchdev" || len(s.representors()) != 2 {
+		s.Errorf("mode is %q with representors %v", got, s.representors())
+	}
+}
+
+func modeWithoutVFs(s *session) {
+	s.refusedWith(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "switchdev"), syscall.EINVAL, "SRIOV legacy not enabled")
+	if got := s.mode(); got != "legacy" {
+		s.Errorf("mode is %q", got)
+	}
+}
+
+func (s *session) inline() string {
+	s.Helper()
+	e, err := s.h.Devlink.Eswitch(s.ctx, s.handle())
+	s.must(err)
+	return e.InlineMode
+}
+
+func setsInline(s *session) {
+	s.createVFs(2, true)
+	s.refusedWith(s.h.Devlink.SetInlineMode(s.ctx, s.handle(), "transport"), syscall.EINVAL, "Failed to set min inline on vport")
+	for i := range 2 {
+		s.unbind(s.vf(i))
+	}
+	for _, mode := range []string{"transport", "network", "transport"} {
+		s.must(s.h.Devlink.SetInlineMode(s.ctx, s.handle(), mode))
+		if got := s.inline(); got != mode {
+			s.Errorf("inline mode is %q after setting %s", got, mode)
+		}
+	}
+	s.must(s.h.Devlink.SetEswitchMode(s.ctx, s.handle(), "switchdev"))
+	if got := s.inline(); got != "transport" {
+		s.Errorf("inline mode is %q in switchdev mode", got)
+	}
+}
+
+func fixedInline(s *session) {
+	before := s.inline()
+	s.refused(s.h.Devlink.SetInlineMode(s.ctx, s.handle(), "transport"), syscall.EOPNOTSUPP)
+	if got := s.inline(); got != before {
+		s.Errorf("inline mode is %q, was %q", got, before)
 	}
 }
 

@@ -22,8 +22,24 @@ const (
 	Devlink Capability = "devlink"
 	// Switchdev: the PF's eswitch can be put into switchdev mode with VFs unbound.
 	Switchdev Capability = "switchdev"
+	// ModeWithVFs: the mode can be changed while there are VFs.
+	ModeWithVFs Capability = "mode changes with VFs"
+	// ModeWithoutVFs: switchdev mode can be entered before there are VFs.
+	ModeWithoutVFs Capability = "mode changes without VFs"
+	// SameModeRefused: the mode that is in force is refused.
+	SameModeRefused Capability = "same mode refused"
+	// FixedSwitchdev: the firmware keeps the PF in switchdev mode.
+	FixedSwitchdev Capability = "fixed switchdev mode"
+	// RepresentorPorts: VF representors are devlink ports.
+	RepresentorPorts Capability = "representor ports"
+	// UpForVFs: VFs are made and removed only while the PF's netdev is up.
+	UpForVFs Capability = "VFs need the PF up"
 	// SteeringMode: the PF has the parameter flow_steering_mode.
 	SteeringMode Capability = "flow_steering_mode"
+	// CompatSteering: the PF's netdev has compat/devlink/steering_mode instead.
+	CompatSteering Capability = "compat/devlink/steering_mode"
+	// InlineMode: the eswitch's inline mode can be set.
+	InlineMode Capability = "inline mode"
 	// HWTCOffload: hw-tc-offload can be changed.
 	HWTCOffload Capability = "hw-tc-offload"
 	// IOMMU: VFs are in IOMMU groups, and vfio-pci is there.
@@ -49,8 +65,10 @@ type Device struct {
 	// Driver and VFDriver are the kernel drivers, VFDevice the PCI id of VFs.
 	Driver, VFDriver, VFDevice string
 	// MaxMTU of the PF.
-	MaxMTU       int
-	Capabilities []Capability
+	MaxMTU int
+	// SteeringModes that the device supports, if it has a steering mode.
+	SteeringModes []string
+	Capabilities  []Capability
 }
 
 // Spec is one rule of the kernel.
@@ -65,7 +83,7 @@ type Spec struct {
 
 // Specs returns all rules in a fixed order.
 func Specs() []Spec {
-	return slices.Concat(vfSpecs(), bindingSpecs(), linkSpecs(), eswitchSpecs(), doorSpecs())
+	return slices.Concat(vfSpecs(), bindingSpecs(), linkSpecs(), eswitchSpecs(), steeringSpecs(), doorSpecs())
 }
 
 // Applies tells whether the rule is one for a device with these capabilities.
@@ -128,18 +146,23 @@ func (s *session) pf(name string) string { return attr(s.dev.PF, name) }
 // pfDir is the PF's folder.
 func (s *session) pfDir() string { return "sys/bus/pci/devices/" + s.dev.PF }
 
-// restore brings the PF back to legacy mode without VFs.
+// can tells whether the device has a capability.
+func (s *session) can(c Capability) bool { return slices.Contains(s.dev.Capabilities, c) }
+
+// restore brings the PF back to legacy mode without VFs, in an order that every
+// driver takes.
 func (s *session) restore() {
 	s.Helper()
+	s.must(s.h.Links.SetUp(s.ctx, s.pfLink().Index, true))
 	for i := range s.number(s.pf("sriov_numvfs")) {
 		if vf := s.vf(i); s.driver(vf) != "" {
 			s.must(s.write(attr(vf, "driver/unbind"), vf))
 		}
 	}
-	if s.switchdev() {
+	s.must(s.write(s.pf("sriov_numvfs"), "0"))
+	if s.switchdev() && !s.can(FixedSwitchdev) {
 		s.must(s.h.Devlink.SetEswitchMode(s.ctx, host.PCIHandle(s.dev.PF), "legacy"))
 	}
-	s.must(s.write(s.pf("sriov_numvfs"), "0"))
 	s.must(s.write(s.pf("sriov_drivers_autoprobe"), "1"))
 	s.must(s.h.Links.SetUp(s.ctx, s.pfLink().Index, true))
 }
@@ -263,16 +286,28 @@ func (s *session) links(cond func(l host.Link) bool) []host.Link {
 }
 
 // pfLink is the PF's netdev: in switchdev mode the uplink representor among
-// all netdevs that belong to the PF.
+// all netdevs that belong to the PF, the first of several physical ports.
 func (s *session) pfLink() host.Link {
 	s.Helper()
 	found := s.links(func(l host.Link) bool {
-		return l.ParentDevice == s.dev.PF && !strings.Contains(l.PortName, "vf")
+		return l.ParentDevice == s.dev.PF && (l.PortName == "" || portNumber(l) < none)
 	})
-	if len(found) != 1 {
+	slices.SortFunc(found, func(a, b host.Link) int { return portNumber(a) - portNumber(b) })
+	if len(found) == 0 || len(found) > 1 && portNumber(found[0]) == portNumber(found[1]) {
 		s.Fatalf("want one netdev for PF %s, got %v", s.dev.PF, found)
 	}
 	return found[0]
+}
+
+// none is the port number of a link that is no physical port.
+const none = 1 << 16
+
+func portNumber(l host.Link) int {
+	var n int
+	if _, err := fmt.Sscanf(l.PortName, "p%d", &n); err != nil {
+		return none
+	}
+	return n
 }
 
 // vfLinks are the netdevs of a VF.

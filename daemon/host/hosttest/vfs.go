@@ -17,6 +17,7 @@ func vfSpecs() []Spec {
 		{Label: "sriov_numvfs: more than sriov_totalvfs is ERANGE", run: tooManyVFs},
 		{Label: "sriov_numvfs: what is no number is EINVAL", run: noNumber},
 		{Label: "sriov_numvfs: 0 takes all VFs away", run: removesVFs},
+		{Label: "sriov_numvfs: with the PF's netdev down it is accepted and ignored", Needs: []Capability{UpForVFs}, run: ignoredWhileDown},
 		{Label: "VFs: virtfnN and physfn point to each other", run: virtfnAndPhysfn},
 		{Label: "VFs: addresses follow sriov_offset and sriov_stride", run: addressesFollowOffset},
 		{Label: "VFs: have the vendor of the PF and the device id of sriov_vf_device", run: vfIDs},
@@ -101,6 +102,22 @@ func removesVFs(s *session) {
 	}
 	if got := s.vfLinks(vf); len(got) > 0 {
 		s.Errorf("left over: %v", got)
+	}
+}
+
+func ignoredWhileDown(s *session) {
+	down := func() { s.must(s.h.Links.SetUp(s.ctx, s.pfLink().Index, false)) }
+	down()
+	s.must(s.write(s.pf("sriov_numvfs"), "2"))
+	if got := s.number(s.pf("sriov_numvfs")); got != 0 {
+		s.Errorf("sriov_numvfs is %d", got)
+	}
+	s.must(s.h.Links.SetUp(s.ctx, s.pfLink().Index, true))
+	s.createVFs(2, false)
+	down()
+	s.must(s.write(s.pf("sriov_numvfs"), "0"))
+	if got := s.number(s.pf("sriov_numvfs")); got != 2 {
+		s.Errorf("sriov_numvfs is %d", got)
 	}
 }
 

@@ -85,8 +85,12 @@ func (k *Kernel) detach(fn *function) {
 	}
 	if fn.pf != nil {
 		k.removeVFs(fn)
-		fn.pf.mode, fn.pf.steering = "", ""
+		fn.pf.mode, fn.pf.steering, fn.pf.inline = "", "", ""
 		fn.card.lag = lag{}
+		for _, l := range fn.physical {
+			k.removeLink(l)
+		}
+		fn.physical = nil
 	}
 	if fn.netdev != nil {
 		k.removeLink(fn.netdev)

@@ -11,27 +11,39 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	all := []hosttest.Capability{
-		hosttest.Devlink, hosttest.Switchdev, hosttest.SteeringMode, hosttest.HWTCOffload, hosttest.IOMMU,
-		hosttest.VFIO, hosttest.AdminMAC, hosttest.VFNetdev, hosttest.KernelLog,
+	plain := []hosttest.Capability{hosttest.IOMMU, hosttest.VFIO, hosttest.AdminMAC, hosttest.VFNetdev, hosttest.KernelLog}
+	eswitch := append(slices.Clone(plain), hosttest.Devlink, hosttest.Switchdev, hosttest.HWTCOffload)
+	with := func(base []hosttest.Capability, more ...hosttest.Capability) []hosttest.Capability {
+		return append(slices.Clone(base), more...)
 	}
-	without := func(drop ...hosttest.Capability) []hosttest.Capability {
-		var out []hosttest.Capability
-		for _, c := range all {
-			if !slices.Contains(drop, c) {
-				out = append(out, c)
-			}
+	without := func(base []hosttest.Capability, drop hosttest.Capability) []hosttest.Capability {
+		return slices.DeleteFunc(slices.Clone(base), func(c hosttest.Capability) bool { return c == drop })
+	}
+	ofmlx5 := with(eswitch, hosttest.ModeWithVFs, hosttest.ModeWithoutVFs, hosttest.RepresentorPorts)
+	device := func(pf, driver, vfDriver, vfDevice string, maxMTU int, can []hosttest.Capability, steering ...string) hosttest.Device {
+		return hosttest.Device{
+			PF: pf, Driver: driver, VFDriver: vfDriver, VFDevice: vfDevice, MaxMTU: maxMTU,
+			Capabilities: can, SteeringModes: steering,
 		}
-		return out
 	}
-	mlx5 := hosttest.Device{Driver: "mlx5_core", VFDriver: "mlx5_core", MaxMTU: 9978}
-	cx5, cx6, igb := mlx5, mlx5, hosttest.Device{Driver: "igb", VFDriver: "igbvf", MaxMTU: 9216}
-	cx5.PF, cx5.VFDevice, cx5.Capabilities = "0000:5f:00.0", "1018", all
-	cx6.PF, cx6.VFDevice, cx6.Capabilities = "0000:3b:00.1", "101e", without(hosttest.IOMMU)
-	igb.PF, igb.VFDevice = "0000:01:00.1", "10ca"
-	igb.Capabilities = without(hosttest.Devlink, hosttest.Switchdev, hosttest.SteeringMode, hosttest.HWTCOffload)
-	dpu := cx5
-	dpu.Capabilities = without(hosttest.Switchdev)
+	mlx5 := func(pf, vfDevice string, can []hosttest.Capability, steering ...string) hosttest.Device {
+		return device(pf, "mlx5_core", "mlx5_core", vfDevice, 9978, can, steering...)
+	}
+	cx5 := mlx5("0000:5f:00.0", "1018", with(ofmlx5, hosttest.SteeringMode), "dmfs", "smfs")
+	cx6 := mlx5("0000:3b:00.1", "101e", without(with(ofmlx5, hosttest.SteeringMode), hosttest.IOMMU), "smfs", "dmfs", "hmfs")
+	igb := device("0000:01:00.1", "igb", "igbvf", "10ca", 9216, plain)
+	dpu := mlx5("0000:5f:00.0", "1018", with(plain, hosttest.Devlink, hosttest.HWTCOffload, hosttest.SteeringMode), "dmfs", "smfs")
+	ofed := mlx5("0000:5f:00.1", "1018", with(ofmlx5, hosttest.CompatSteering), "dmfs", "smfs")
+	cx4 := mlx5("0000:04:00.0", "1016", with(ofmlx5, hosttest.SteeringMode, hosttest.InlineMode), "dmfs")
+	ice := device("0000:17:00.0", "ice", "iavf", "1889", 9702, with(eswitch, hosttest.ModeWithoutVFs, hosttest.RepresentorPorts))
+	bnxt := device("0000:af:00.1", "bnxt_en", "bnxt_en", "16dc", 9500,
+		with(eswitch, hosttest.ModeWithVFs, hosttest.ModeWithoutVFs, hosttest.SameModeRefused, hosttest.UpForVFs))
+	nfp := with(plain, hosttest.Devlink, hosttest.HWTCOffload)
+	flower := device("0000:05:00.0", "nfp", "nfp_netvf", "6003", 9216, with(nfp, hosttest.FixedSwitchdev))
+	basic := device("0000:05:00.0", "nfp", "nfp_netvf", "6003", 9216, nfp)
+	newcomer := device("0000:c1:00.0", "newcomer", "newcomer_vf", "0101", 9600, with(eswitch, hosttest.ModeWithoutVFs))
+	vfsFirst := newcomer
+	vfsFirst.Capabilities = with(eswitch, hosttest.ModeWithVFs)
 
 	for _, tc := range []struct {
 		name string
@@ -42,6 +54,14 @@ func TestConformance(t *testing.T) {
 		{"ConnectX-6 Dx without IOMMU", cx6, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX6Dx()}, NoIOMMU: true}},
 		{"82576", igb, simhost.Options{NICs: []simhost.NIC{simhost.Igb82576()}}},
 		{"without eswitch", dpu, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5(simhost.WithoutEswitch())}}},
+		{"ConnectX-5 with MLNX_OFED", ofed, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5(simhost.CompatSteering())}}},
+		{"ConnectX-4 Lx", cx4, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX4Lx()}}},
+		{"E810", ice, simhost.Options{NICs: []simhost.NIC{simhost.E810()}}},
+		{"BCM57414", bnxt, simhost.Options{NICs: []simhost.NIC{simhost.BCM57414()}}},
+		{"Agilio with flower", flower, simhost.Options{NICs: []simhost.NIC{simhost.AgilioFlower()}}},
+		{"Agilio with nic", basic, simhost.Options{NICs: []simhost.NIC{simhost.AgilioNIC()}}},
+		{"unknown driver", newcomer, simhost.Options{NICs: []simhost.NIC{simhost.Newcomer()}}},
+		{"unknown driver, VFs first", vfsFirst, simhost.Options{NICs: []simhost.NIC{simhost.Newcomer(simhost.SwitchdevNeedsVFs())}}},
 	} {
 		for name, delays := range map[string]simhost.Delays{"at once": {}, "typical delays": simhost.TypicalDelays()} {
 			t.Run(tc.name+"/"+name, func(t *testing.T) {

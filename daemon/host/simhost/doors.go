@@ -25,7 +25,7 @@ func (d devlinkDoor) Eswitch(ctx context.Context, h host.DevlinkHandle) (host.Es
 		if fn.pf == nil || !fn.card.eswitch {
 			return host.Eswitch{}, refuse(syscall.EOPNOTSUPP)
 		}
-		return host.Eswitch{Mode: fn.pf.mode, InlineMode: "none", EncapMode: "basic"}, nil
+		return host.Eswitch{Mode: fn.pf.mode, InlineMode: fn.pf.inline, EncapMode: fn.card.encap}, nil
 	})
 }
 
@@ -46,6 +46,38 @@ func (d devlinkDoor) SetEswitchMode(ctx context.Context, h host.DevlinkHandle, m
 	return err
 }
 
+// SetInlineMode implements host.Devlink.
+func (d devlinkDoor) SetInlineMode(ctx context.Context, h host.DevlinkHandle, mode string) error {
+	c := call{
+		kind: "devlink.SetInlineMode", object: h.String(), value: mode, write: true,
+		words: "setting inline mode " + mode, device: h.Device,
+	}
+	_, err := run(ctx, d.handle, c, func() (nothing, error) {
+		fn, err := d.k.devlinkInstance(h.Bus, h.Device)
+		if err != nil {
+			return nothing{}, err
+		}
+		return nothing{}, d.k.setInline(fn, mode)
+	})
+	return err
+}
+
+// SetParam implements host.Devlink.
+func (d devlinkDoor) SetParam(ctx context.Context, h host.DevlinkHandle, name, value string) error {
+	c := call{
+		kind: "devlink.SetParam", object: h.String() + "/" + name, value: value, write: true,
+		words: "setting parameter " + name + " to " + value, device: h.Device,
+	}
+	_, err := run(ctx, d.handle, c, func() (nothing, error) {
+		fn, err := d.k.devlinkInstance(h.Bus, h.Device)
+		if err != nil {
+			return nothing{}, err
+		}
+		return nothing{}, d.k.setParam(fn, name, value)
+	})
+	return err
+}
+
 // Info implements host.Devlink.
 func (d devlinkDoor) Info(ctx context.Context, h host.DevlinkHandle) (host.DevlinkInfo, error) {
 	c := call{kind: "devlink.Info", object: h.String(), words: "reading the device information", device: h.Device, lock: h.Device}
@@ -54,11 +86,18 @@ func (d devlinkDoor) Info(ctx context.Context, h host.DevlinkHandle) (host.Devli
 		if err != nil {
 			return host.DevlinkInfo{}, err
 		}
-		versions := map[string]string{"fw.version": fn.card.firmware, "fw": fn.card.firmware}
+		versions := map[string]string{fn.card.firmwareVersion: fn.card.firmware, "fw": fn.card.firmware}
+		fixed := map[string]string{}
+		if fn.card.psid != "" {
+			fixed["fw.psid"] = fn.card.psid
+		}
+		if fn.card.board != "" {
+			fixed["board.id"] = fn.card.board
+		}
 		return host.DevlinkInfo{
 			Driver:       fn.driver,
 			SerialNumber: "MT" + strings.ReplaceAll(fn.card.macs[0], ":", ""),
-			Fixed:        map[string]string{"fw.psid": fn.card.psid},
+			Fixed:        fixed,
 			Running:      versions,
 			Stored:       maps.Clone(versions),
 		}, nil
@@ -73,7 +112,7 @@ func (d devlinkDoor) Param(ctx context.Context, h host.DevlinkHandle, name strin
 		if err != nil {
 			return "", err
 		}
-		if name != paramSteering || fn.pf == nil || fn.pf.steering == "" {
+		if name != paramSteering || fn.pf == nil || fn.pf.steering == "" || fn.card.compatSteering {
 			return "", refuse(syscall.EINVAL)
 		}
 		return fn.pf.steering, nil
@@ -102,7 +141,15 @@ func portsOf(fn *function) []host.DevlinkPort {
 	h, base := host.PCIHandle(fn.address), uint32(fn.pf.port)<<16
 	uplink := host.DevlinkPort{Handle: h, Index: base | 0xffff, Flavour: "physical"}
 	out := []host.DevlinkPort{withNetdev(uplink, fn.netdev)}
+	for _, l := range fn.physical {
+		if l.role == rolePort {
+			out = append(out, withNetdev(host.DevlinkPort{Handle: h, Index: base | uint32(l.port), Flavour: "physical"}, l))
+		}
+	}
 	for _, l := range fn.others {
+		if !fn.card.representorPorts {
+			break
+		}
 		pf, vf := fn.pf.port, l.vf
 		p := host.DevlinkPort{Handle: h, Index: base | uint32(vf+1), Flavour: "pcivf", PFNumber: &pf, VFNumber: &vf}
 		out = append(out, withNetdev(p, l))

@@ -49,6 +49,9 @@ func (k *Kernel) dumpPF(b *strings.Builder, fn *function) {
 	if p.steering != "" {
 		fmt.Fprintf(b, " steering %s", p.steering)
 	}
+	if p.inline != fn.card.inline {
+		fmt.Fprintf(b, " inline %s", p.inline)
+	}
 	if s := fn.card.lag.state(); s != "disabled" {
 		fmt.Fprintf(b, " lag %s", s)
 	}
@@ -56,6 +59,10 @@ func (k *Kernel) dumpPF(b *strings.Builder, fn *function) {
 	if fn.netdev != nil {
 		fmt.Fprintf(b, "  netdev %s", fn.netdev.name)
 		k.dumpLink(b, fn.netdev)
+	}
+	for _, l := range fn.physical {
+		fmt.Fprintf(b, "  netdev %s", l.name)
+		k.dumpLink(b, l)
 	}
 	for _, vf := range p.vfs {
 		k.dumpVF(b, vf)

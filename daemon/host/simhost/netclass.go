@@ -34,7 +34,7 @@ func linkPath(l *link) string {
 
 var netdevFiles = [...]string{
 	"address", "mtu", "operstate", "carrier", "speed", "ifindex", "type", "flags", "phys_switch_id",
-	"phys_port_name", "phys_port_id", "uevent", "device", "master", "bonding",
+	"phys_port_name", "phys_port_id", "uevent", "device", "master", "bonding", "compat",
 }
 
 // netdev is the folder of a network interface.
@@ -91,6 +91,8 @@ func (k *Kernel) netdevRelation(l *link, name string) *node {
 		return symlink("../../../"+l.fn.address, k.device(l.fn))
 	case name == "master" && l.master != nil:
 		return symlink("../../../../virtual/net/"+l.master.name, k.netdev(l.master))
+	case name == "compat":
+		return k.compatDevlink(l)
 	case name == "bonding" && l.bond != nil:
 		return k.bonding(l.bond)
 	default:

@@ -16,6 +16,11 @@ const (
 	roleVF
 	roleRepresentor
 	roleBond
+	// rolePort is a further physical port of a PF, roleControl the PF's own
+	// netdev without a port, rolePFRepresentor the PF's representor (nfp).
+	rolePort
+	roleControl
+	rolePFRepresentor
 )
 
 // link is a network interface.
@@ -32,11 +37,11 @@ type link struct {
 	role   linkRole
 	// fn is the parent device: of a representor, its PF.
 	fn *function
-	// vf is the index of a representor's VF.
-	vf      int
-	offload bool
-	master  *link
-	bond    *bond
+	// vf is the index of a representor's VF, port the number of a further port.
+	vf, port int
+	offload  bool
+	master   *link
+	bond     *bond
 	// pod is set while the netdev is in a pod's network namespace.
 	pod string
 }
@@ -89,13 +94,36 @@ func (k *Kernel) unlist(l *link) {
 
 func (k *Kernel) addPFNetdev(fn *function) {
 	c, port := fn.card, fn.pf.port
-	l := &link{name: c.names[port], mac: c.macs[port], mtu: 1500, role: rolePF, fn: fn}
+	l := &link{name: c.names[port], mac: c.macs[port], mtu: 1500, role: rolePF, fn: fn, offload: c.offloadDefault}
 	l.altNames = slices.Clone(c.altNames[port])
 	if c.infiniband {
 		l.mac = "00:00:10:49:fe:80:00:00:00:00:00:00:" + guid(fn)
 	}
 	fn.netdev = l
 	k.addLink(l)
+	k.addFurther(fn)
+}
+
+// addFurther adds the netdevs of a PF besides the one of its first port, which
+// are up from the start.
+func (k *Kernel) addFurther(fn *function) {
+	c := fn.card
+	add := func(name string, number int, role linkRole) {
+		l := &link{
+			name: name, mac: fn.at.mac(fmt.Sprintf("%02x:15", 0x10+4*number)), mtu: 1500, role: role, fn: fn, port: number,
+			up: true, linked: true, offload: c.offloadDefault,
+		}
+		fn.physical = append(fn.physical, l)
+		k.addLink(l)
+	}
+	base := baseName(c.names[fn.pf.port])
+	for i := range c.furtherPorts {
+		add(fmt.Sprintf("%snp%d", base, i+1), i+1, rolePort)
+	}
+	if c.flower {
+		add(base, 14, roleControl)
+		add("eth0", 15, rolePFRepresentor)
+	}
 }
 
 func (k *Kernel) addVFNetdev(fn *function, random bool) {
@@ -251,7 +279,7 @@ func reportedVFMAC(pf *function, index int) string {
 // switchID is phys_switch_id: on mlx5 that of the card, the same on all ports,
 // and only in switchdev mode.
 func switchID(l *link) string {
-	if l.fn == nil || l.fn.pf == nil || l.fn.pf.mode != modeSwitchdev {
+	if l.fn == nil || l.fn.pf == nil || l.fn.pf.mode != modeSwitchdev || l.role == roleControl {
 		return ""
 	}
 	c := l.fn.card
@@ -263,6 +291,10 @@ func portName(l *link) string {
 	switch {
 	case l.role == rolePF && l.fn.card.portName:
 		return fmt.Sprintf("p%d", l.fn.pf.port)
+	case l.role == rolePort:
+		return fmt.Sprintf("p%d", l.port)
+	case l.role == rolePFRepresentor:
+		return "pf0"
 	case l.role == roleRepresentor:
 		return fmt.Sprintf("pf%dvf%d", l.fn.pf.port, l.vf)
 	default:

@@ -67,6 +67,9 @@ type function struct {
 	// others are netdevs besides netdev whose parent device this is: on mlx5
 	// the VF representors belong to the PF's PCI device.
 	others []*link
+	// physical are those that are there with the driver: further physical ports,
+	// a netdev without port, the PF's representor (nfp).
+	physical []*link
 }
 
 // card is a NIC in a slot: its ports share the switch id and the LAG.
@@ -88,6 +91,7 @@ type physical struct {
 	generation int
 	mode       string
 	steering   string
+	inline     string
 	reps       map[int]*link
 	admin      map[int]string
 }
@@ -173,8 +177,11 @@ func (k *Kernel) addresses() []string { return slices.Sorted(maps.Keys(k.functio
 
 // reset puts a PF into the state that its driver finds or makes at probe.
 func (p *physical) reset(c *card) {
-	p.mode, p.steering = "", ""
-	if c.eswitch {
+	p.mode, p.steering, p.inline = "", "", c.inline
+	switch {
+	case c.eswitch && c.rules.fixed:
+		p.mode = modeSwitchdev
+	case c.eswitch:
 		p.mode = modeLegacy
 	}
 	if len(c.steering) > 0 {
@@ -208,6 +215,14 @@ func (k *Kernel) writeNumVFs(fn *function, data string) error {
 		return refuse(syscall.ENOENT)
 	}
 	k.guardNodeNetwork(fn, "changing the number of VFs")
+	if fn.card.rules.upForVFs && (fn.netdev == nil || !fn.netdev.up) {
+		k.forbid(fn.address + ": changing the number of VFs while the PF's netdev is down")
+		k.printk(fn, "Reject SRIOV config request since if is down!")
+		if want > 0 {
+			k.printk(fn, "%d VFs requested; only 0 enabled", want)
+		}
+		return nil
+	}
 	if want == 0 {
 		k.guardPods(fn, "removing VFs")
 		k.removeVFs(fn)
@@ -228,6 +243,10 @@ func (k *Kernel) enableVFs(fn *function, want int) error {
 	if c.noMMIO {
 		k.printk(fn, "not enough MMIO resources for SR-IOV")
 		return refuse(syscall.ENOMEM)
+	}
+	if c.firmwareVFs > 0 && want > c.firmwareVFs {
+		k.printk(fn, "nfp: Firmware limits number of VFs to %d", c.firmwareVFs)
+		return refuse(syscall.EINVAL)
 	}
 	last := fn.at.plus(p.offset + (want-1)*p.stride)
 	if c.noBusNumbers && last.bus() != fn.at.bus() {
@@ -287,6 +306,8 @@ func (k *Kernel) removeVFs(pf *function) {
 		k.uevent("remove", vf)
 	}
 	p.vfs = nil
+	// the minimal inline mode is that of the vports
+	p.inline = pf.card.inline
 	k.dropRepresentors(pf)
 	clear(p.admin)
 	k.uevent("change", pf)

@@ -17,8 +17,19 @@ type family struct {
 	minMTU, maxMTU int
 	// devlink: there are devlink instances; eswitch: they can change mode.
 	devlink, eswitch bool
+	// rules of the driver for changes of the eswitch mode and of VFs.
+	rules rules
+	// inline is the eswitch's inline mode without VFs; empty when the driver
+	// reports none. It can be set if inlineSettable.
+	inline         string
+	inlineSettable bool
+	// encap is the eswitch's encap mode; empty when the driver reports none.
+	encap string
+	// representorPorts: VF representors are devlink ports.
+	representorPorts bool
 	// offload: hw-tc-offload can be changed; otherwise it is fixed off.
-	offload bool
+	// offloadDefault is what it is on a new netdev of the PF.
+	offload, offloadDefault bool
 	// portName: the PF's netdev has phys_port_name p<port> in any mode.
 	portName bool
 	// pfResets: changing the number of VFs resets the PF's link, and a VF whose
@@ -29,10 +40,37 @@ type family struct {
 	// steering lists the values of flow_steering_mode, the default first; empty
 	// when there is no such parameter.
 	steering []string
-	// firmware is the running version, psid the board's parameter set.
-	firmware, psid string
+	// compatSteering: the parameter is missing, and the driver has it in
+	// compat/devlink below the netdev (MLNX_OFED).
+	compatSteering bool
+	// firmware is the running version, psid the board's parameter set, board its
+	// assembly number.
+	firmware, psid, board string
+	// firmwareVersion names the running version in the device information.
+	firmwareVersion string
 	// layout returns First VF Offset and VF Stride of a port.
 	layout func(port, ports, totalVFs int) (offset, stride int)
+}
+
+// rules are what a driver demands of changes, and what it answers otherwise.
+type rules struct {
+	// unbound: the mode changes only while no VF is bound (mlx5).
+	unbound bool
+	// noVFs: the mode changes only without VFs (ice).
+	noVFs bool
+	// needsVFs: switchdev mode needs VFs (mlx5 and bnxt before they learned to do
+	// without).
+	needsVFs bool
+	// sameRefused: the mode that is in force is refused (bnxt).
+	sameRefused bool
+	// fixed: the firmware decides on the mode, and setting it is refused (nfp).
+	fixed bool
+	// down: the PF's netdev comes out of a mode change down.
+	down bool
+	// upForVFs: with the PF's netdev down, sriov_numvfs is accepted and ignored (bnxt).
+	upForVFs bool
+	// trial: nobody knows these rules, so that breaking them is no mistake.
+	trial bool
 }
 
 // NIC describes one card; made by a profile.
@@ -52,6 +90,12 @@ type NIC struct {
 	enabledAtMost            int
 	infiniband               bool
 	plainRepresentors        bool
+	// firmwareVFs is how many VFs the firmware allows, if less than totalVFs.
+	firmwareVFs int
+	// furtherPorts is how many more physical ports each PF has (nfp).
+	furtherPorts int
+	// flower: the PF has a netdev without a port, and a representor of its own (nfp).
+	flower bool
 }
 
 // NICOption changes a profile.
@@ -128,6 +172,20 @@ func Infiniband() NICOption {
 // default is on.
 func RepresentorsWithoutOffload() NICOption { return func(c *NIC) { c.plainRepresentors = true } }
 
+// CompatSteering is a driver of MLNX_OFED without the devlink parameter
+// flow_steering_mode: it has compat/devlink/steering_mode below the PF's netdev.
+func CompatSteering() NICOption { return func(c *NIC) { c.compatSteering = true } }
+
+// WithoutSteering is a driver that has no flow steering mode to choose.
+func WithoutSteering() NICOption { return func(c *NIC) { c.steering = nil } }
+
+// FirmwareVFs lets the firmware allow fewer VFs than sriov_totalvfs says.
+func FirmwareVFs(n int) NICOption { return func(c *NIC) { c.firmwareVFs = n } }
+
+// SwitchdevNeedsVFs is an older driver that switches to switchdev mode only
+// when there are VFs.
+func SwitchdevNeedsVFs() NICOption { return func(c *NIC) { c.rules.needsVFs = true } }
+
 // ConnectX5 is the dual-port NVIDIA ConnectX-5 of the Kube-OVN offload guide:
 // ens41f0np0 and ens41f1np1 at 0000:5f:00.0 and .1, 25 Gb/s, 8 VFs per port.
 //
@@ -174,18 +232,23 @@ func ConnectX6Dx(opts ...NICOption) NIC {
 // drivers/net/ethernet/mellanox/mlx5/core/eswitch_offloads.c and fs_core.c.
 func mlx5(firmware, psid string, steering ...string) family {
 	return family{
-		driver:    "mlx5_core",
-		vfDriver:  "mlx5_core",
-		subsystem: "15b3:0020",
-		minMTU:    68,
-		maxMTU:    9978,
-		devlink:   true,
-		eswitch:   true,
-		offload:   true,
-		portName:  true,
-		steering:  steering,
-		firmware:  firmware,
-		psid:      psid,
+		driver:           "mlx5_core",
+		vfDriver:         "mlx5_core",
+		subsystem:        "15b3:0020",
+		minMTU:           68,
+		maxMTU:           9978,
+		devlink:          true,
+		eswitch:          true,
+		rules:            rules{unbound: true, down: true},
+		inline:           inlineNone,
+		encap:            "basic",
+		representorPorts: true,
+		offload:          true,
+		portName:         true,
+		steering:         steering,
+		firmware:         firmware,
+		psid:             psid,
+		firmwareVersion:  "fw.version",
 		layout: func(port, ports, totalVFs int) (int, int) {
 			return ports - port + port*totalVFs, 1
 		},

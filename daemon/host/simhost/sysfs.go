@@ -304,7 +304,7 @@ func (k *Kernel) netdevsOf(fn *function) []string {
 	if fn.netdev != nil && fn.netdev.pod == "" {
 		out = append(out, fn.netdev.name)
 	}
-	for _, l := range fn.others {
+	for _, l := range slices.Concat(fn.physical, fn.others) {
 		out = append(out, l.name)
 	}
 	return out
