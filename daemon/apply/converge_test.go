@@ -116,7 +116,11 @@ func reached(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNo
 func fulfilled(want *sriovv1.Interface, pf *inventory.PF) error {
 	if !want.ExternallyManaged {
 		mode := want.EswitchMode
-		if mode == "" {
+		switch {
+		case mode != "":
+		case pf.Driver == "nfp":
+			mode = pf.Eswitch.Mode
+		default:
 			mode = "legacy"
 		}
 		switch {
@@ -124,6 +128,10 @@ func fulfilled(want *sriovv1.Interface, pf *inventory.PF) error {
 			return fmt.Errorf("numVfs is %d", *pf.NumVFs)
 		case pf.Eswitch.Supported && pf.Eswitch.Mode != mode:
 			return fmt.Errorf("mode is %s", pf.Eswitch.Mode)
+		case want.FlowSteeringMode != "" && pf.SteeringMode != want.FlowSteeringMode:
+			return fmt.Errorf("steering mode is %q", pf.SteeringMode)
+		case mode == "switchdev" && (pf.DeviceID == "1013" || pf.DeviceID == "1015") && pf.Eswitch.InlineMode != "transport":
+			return fmt.Errorf("inline mode is %s", pf.Eswitch.InlineMode)
 		case !pf.Netdev.Up:
 			return fmt.Errorf("netdev is down")
 		case pf.Netdev.MTU < want.MTU:
@@ -169,7 +177,7 @@ func provided(g *sriovv1.VfGroup, vf *inventory.VF, external bool) error {
 			return fmt.Errorf("driver is %q", vf.Driver)
 		}
 		return nil
-	case vf.Driver != "mlx5_core" && vf.Driver != "igbvf":
+	case !slices.Contains([]string{"mlx5_core", "igbvf", "iavf", "bnxt_en", "nfp_netvf", "newcomer_vf"}, vf.Driver):
 		return fmt.Errorf("driver is %q", vf.Driver)
 	case vf.DriverOverride == "vfio-pci":
 		return fmt.Errorf("override is %q", vf.DriverOverride)

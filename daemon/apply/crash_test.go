@@ -14,7 +14,6 @@ import (
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
-	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
 )
 
 // crash is where the daemon dies.
@@ -144,13 +143,17 @@ func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeSt
 	if err != nil {
 		return ending{}, err
 	}
-	// What was noted in an earlier boot means nothing.
-	observed, err := observe.Node(ctx, k.Admin())
+	observed, p, err := look(ctx, k.Admin(), spec, led)
 	if err != nil {
 		return ending{}, err
 	}
-	owned := led.Record()
-	maps.DeleteFunc(owned.PFs, func(_ string, pf ledger.PF) bool { return pf.BootID != observed.BootID })
-	record, err := json.MarshalIndent(owned, "", " ")
+	found := led.Record()
+	// What was noted in an earlier boot means nothing.
+	maps.DeleteFunc(found.PFs, func(_ string, pf ledger.PF) bool { return pf.BootID != observed.BootID })
+	if !p.Empty() {
+		// The orders of VFs and mode take turns while a driver refuses both.
+		found.Orders = nil
+	}
+	record, err := json.MarshalIndent(found, "", " ")
 	return ending{dump: k.Dump(), ledger: string(record)}, err
 }

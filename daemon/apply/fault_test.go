@@ -25,7 +25,8 @@ var (
 	operations = []string{
 		"fs.WriteFile */sriov_numvfs = *", "fs.WriteFile */sriov_drivers_autoprobe = *",
 		"fs.WriteFile */driver_override = *", "fs.WriteFile *drivers_probe = *", "fs.WriteFile */unbind = *",
-		"devlink.SetEswitchMode *", "links.SetUp *", "links.SetMTU *", "links.SetVFMAC *", "ethtool.SetFeature *",
+		"devlink.SetEswitchMode *", "devlink.SetInlineMode *", "devlink.SetParam *", "devlink.Param *",
+		"fs.WriteFile */steering_mode = *", "fs.ReadFile */steering_mode", "links.SetUp *", "links.SetMTU *", "links.SetVFMAC *", "ethtool.SetFeature *",
 		"fs.ReadFile */sriov_numvfs", "fs.ReadFile */sriov_drivers_autoprobe", "fs.ReadFile */driver_override",
 		"fs.ReadLink */virtfn*", "fs.ReadLink */driver", "fs.ReadLink */iommu_group", "fs.ReadDir *",
 		"devlink.Eswitch *", "devlink.Ports *", "links.List *", "links.VFs *", "links.NodeNetwork *",

@@ -204,7 +204,11 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
 	for _, address := range c.PFs {
-		if err := r.note(ctx, led, c, address); err != nil {
+		err := r.note(ctx, led, c, address)
+		if err == nil {
+			err = r.noteTrial(ctx, led, c, address)
+		}
+		if err != nil {
 			return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 		}
 	}
@@ -219,6 +223,10 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 		result.Done = append(result.Done, done...)
 		if len(failures) > 0 {
 			result.Failures = failures
+			if err := r.judgeTrials(ctx, led, failures); err != nil {
+				err = &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
+				result.Failures = append(result.Failures, run.failure(ctx, nil, err))
+			}
 			return result
 		}
 	}
@@ -344,12 +352,12 @@ func initial(pf *inventory.PF) ledger.Initial {
 	if pf == nil {
 		return ledger.Initial{}
 	}
-	out := ledger.Initial{Autoprobe: pf.Autoprobe, EswitchMode: sriovv1.EswitchModeLegacy}
+	out := ledger.Initial{Autoprobe: pf.Autoprobe, EswitchMode: sriovv1.EswitchModeLegacy, SteeringMode: pf.SteeringMode}
 	if pf.NumVFs != nil {
 		out.NumVFs = *pf.NumVFs
 	}
 	if pf.Eswitch.Supported {
-		out.EswitchMode = pf.Eswitch.Mode
+		out.EswitchMode, out.InlineMode = pf.Eswitch.Mode, pf.Eswitch.InlineMode
 	}
 	if n := pf.Netdev; n != nil {
 		up := n.Up

@@ -27,8 +27,39 @@ import (
 // port is a PF of a scenario.
 type port struct {
 	address, netdev string
-	mlx5            bool
-	total           int
+	// eswitch that can be switched; steering modes that can be chosen.
+	eswitch  bool
+	steering []string
+	// fixed: the firmware decides on the mode.
+	fixed bool
+	total int
+}
+
+// models are the NICs that scenarios are made of.
+var models = map[string]struct {
+	make     func(...simhost.NICOption) simhost.NIC
+	ports    []port
+	options  []simhost.NICOption
+	steering []string
+}{
+	"cx5": {make: simhost.ConnectX5, steering: []string{"dmfs", "smfs"}, ports: []port{
+		{address: "0000:5f:00.0", netdev: "ens41f0np0", eswitch: true}, {address: "0000:5f:00.1", netdev: "ens41f1np1", eswitch: true}}},
+	"cx6dx": {make: simhost.ConnectX6Dx, steering: []string{"smfs", "dmfs", "hmfs"}, ports: []port{
+		{address: "0000:3b:00.0", netdev: "enp59s0f0np0", eswitch: true}, {address: "0000:3b:00.1", netdev: "enp59s0f1np1", eswitch: true}}},
+	"cx4lx": {make: simhost.ConnectX4Lx, steering: []string{"dmfs"}, ports: []port{
+		{address: "0000:04:00.0", netdev: "enp4s0f0np0", eswitch: true}, {address: "0000:04:00.1", netdev: "enp4s0f1np1", eswitch: true}}},
+	"igb": {make: simhost.Igb82576, ports: []port{
+		{address: "0000:01:00.0", netdev: "enp1s0f0"}, {address: "0000:01:00.1", netdev: "enp1s0f1"}}},
+	"e810": {make: simhost.E810, ports: []port{
+		{address: "0000:17:00.0", netdev: "ens801f0np0", eswitch: true}, {address: "0000:17:00.1", netdev: "ens801f1np1", eswitch: true}}},
+	"bnxt": {make: simhost.BCM57414, ports: []port{
+		{address: "0000:af:00.0", netdev: "ens5f0np0", eswitch: true}, {address: "0000:af:00.1", netdev: "ens5f1np1", eswitch: true}}},
+	"flower": {make: simhost.AgilioFlower, ports: []port{{address: "0000:05:00.0", netdev: "ens3np0", fixed: true}}},
+	"nfp":    {make: simhost.AgilioNIC, ports: []port{{address: "0000:05:00.0", netdev: "ens3np0", fixed: true}}},
+	"newcomer": {make: simhost.Newcomer, ports: []port{
+		{address: "0000:c1:00.0", netdev: "enp193s0f0np0", eswitch: true}, {address: "0000:c1:00.1", netdev: "enp193s0f1np1", eswitch: true}}},
+	"newcomer-vfs": {make: simhost.Newcomer, options: []simhost.NICOption{simhost.SwitchdevNeedsVFs()}, ports: []port{
+		{address: "0000:c1:00.0", netdev: "enp193s0f0np0", eswitch: true}, {address: "0000:c1:00.1", netdev: "enp193s0f1np1", eswitch: true}}},
 }
 
 // action is something that somebody else does to the machine. It may be refused.
@@ -69,7 +100,8 @@ func (s *scenario) String() string {
 func (s *scenario) GoString() string { return "scenario" }
 
 func ifaceText(i *sriovv1.Interface) string {
-	text := fmt.Sprintf("%s numVfs %d mode %q mtu %d external %t", i.PCIAddress, i.NumVfs, i.EswitchMode, i.MTU, i.ExternallyManaged)
+	text := fmt.Sprintf("%s numVfs %d mode %q steering %q mtu %d external %t",
+		i.PCIAddress, i.NumVfs, i.EswitchMode, i.FlowSteeringMode, i.MTU, i.ExternallyManaged)
 	for _, g := range i.VfGroups {
 		text += fmt.Sprintf(" [%s %s mtu %d]", g.VfRange, g.DeviceType, g.MTU)
 	}
@@ -198,7 +230,10 @@ func machines(t *rapid.T) *scenario {
 	if rapid.Bool().Draw(t, "delays") {
 		s.opts.Delays = simhost.TypicalDelays()
 	}
-	kind := rapid.SampledFrom([]string{"cx5", "cx6dx", "igb", "cx5 igb", "cx6dx cx5"}).Draw(t, "nics")
+	kind := rapid.SampledFrom([]string{
+		"cx5", "cx6dx", "igb", "cx5 igb", "cx6dx cx5", "cx4lx", "e810", "bnxt", "flower", "nfp", "newcomer", "newcomer-vfs",
+		"e810 bnxt", "flower newcomer",
+	}).Draw(t, "nics")
 	s.text = fmt.Sprintf("%s noIOMMU %t delays %v", kind, s.opts.NoIOMMU, s.opts.Delays)
 	for _, name := range strings.Fields(kind) {
 		s.addNIC(t, name)
@@ -228,16 +263,20 @@ func (s *scenario) addNIC(t *rapid.T, name string) {
 	if rapid.IntRange(0, 15).Draw(t, "eswitch") == 15 {
 		note("without eswitch", simhost.WithoutEswitch())
 	}
-	switch name {
-	case "cx5":
-		s.nics = append(s.nics, func() simhost.NIC { return simhost.ConnectX5(opts...) })
-		s.ports = append(s.ports, port{"0000:5f:00.0", "ens41f0np0", true, total}, port{"0000:5f:00.1", "ens41f1np1", true, total})
-	case "cx6dx":
-		s.nics = append(s.nics, func() simhost.NIC { return simhost.ConnectX6Dx(opts...) })
-		s.ports = append(s.ports, port{"0000:3b:00.0", "enp59s0f0np0", true, total}, port{"0000:3b:00.1", "enp59s0f1np1", true, total})
-	default:
-		s.nics = append(s.nics, func() simhost.NIC { return simhost.Igb82576(opts...) })
-		s.ports = append(s.ports, port{"0000:01:00.0", "enp1s0f0", false, total}, port{"0000:01:00.1", "enp1s0f1", false, total})
+	model := models[name]
+	steering := model.steering
+	if len(steering) > 0 && rapid.IntRange(0, 5).Draw(t, "steering") == 5 {
+		note("without steering", simhost.WithoutSteering())
+		steering = nil
+	}
+	if rapid.IntRange(0, 3).Draw(t, "compat") == 3 {
+		note("compat steering", simhost.CompatSteering())
+	}
+	opts = append(opts, model.options...)
+	s.nics = append(s.nics, func() simhost.NIC { return model.make(opts...) })
+	for _, p := range model.ports {
+		p.total, p.steering = total, steering
+		s.ports = append(s.ports, p)
 	}
 }
 
@@ -272,9 +311,25 @@ func past(t *rapid.T, p port) []action {
 		}
 	}
 	vfs := rapid.IntRange(0, p.total).Draw(t, "numvfs before")
+	if len(p.steering) > 0 {
+		mode := rapid.SampledFrom(p.steering).Draw(t, "steering before")
+		add(2, "steering "+mode, func(ctx context.Context, k *simhost.Kernel) error {
+			// Refused where the parameter is missing, and its file is there instead.
+			if k.Admin().Devlink.SetParam(ctx, host.PCIHandle(p.address), "flow_steering_mode", mode) == nil {
+				return nil
+			}
+			return k.Admin().FS.WriteFile(ctx, "sys/class/net/"+p.netdev+"/compat/devlink/steering_mode", []byte(mode))
+		})
+	}
+	// Some drivers make VFs in switchdev mode only, or want their mode first.
+	if p.eswitch {
+		add(3, "mode switchdev first", func(ctx context.Context, k *simhost.Kernel) error {
+			return k.Admin().Devlink.SetEswitchMode(ctx, host.PCIHandle(p.address), "switchdev")
+		})
+	}
 	add(3, "autoprobe 0", set(p.address, "sriov_drivers_autoprobe", "0"))
 	add(0, fmt.Sprintf("numvfs %d", vfs), set(p.address, "sriov_numvfs", strconv.Itoa(vfs)))
-	if p.mlx5 {
+	if p.eswitch {
 		// The kernel refuses while VFs are bound.
 		add(1, "mode switchdev", func(ctx context.Context, k *simhost.Kernel) error {
 			return k.Admin().Devlink.SetEswitchMode(ctx, host.PCIHandle(p.address), "switchdev")
@@ -367,8 +422,11 @@ func ifaceOf(t *rapid.T, p port) sriovv1.Interface {
 		i.NumVfs = p.total + 1
 	}
 	i.EswitchMode = rapid.SampledFrom([]string{"", "legacy", "switchdev", "switchdev"}).Draw(t, "mode")
-	if !p.mlx5 && rapid.IntRange(0, 7).Draw(t, "legacy only") > 0 {
+	if !p.eswitch && !p.fixed && rapid.IntRange(0, 7).Draw(t, "legacy only") > 0 {
 		i.EswitchMode = ""
+	}
+	if len(p.steering) > 0 || rapid.IntRange(0, 9).Draw(t, "steering of no use") == 9 {
+		i.FlowSteeringMode = rapid.SampledFrom([]string{"", "", "dmfs", "smfs", "hmfs"}).Draw(t, "steering")
 	}
 	for first := 0; first < i.NumVfs; {
 		last := rapid.IntRange(first, i.NumVfs-1).Draw(t, "last")

@@ -76,7 +76,7 @@ func deadline(step plan.Step) time.Duration {
 	switch step.(type) {
 	case plan.CreateVFs, plan.RemoveVFs:
 		return numVFsDeadline
-	case plan.SetEswitchMode:
+	case plan.SetEswitchMode, plan.SetInlineMode, plan.SetSteeringMode:
 		return eswitchDeadline
 	case plan.AwaitRepresentors, plan.SetRepresentorHWTCOffload:
 		return awaitDeadline
@@ -100,6 +100,10 @@ func (e *executor) effect(ctx context.Context, step plan.Step) error {
 		return e.setMTU(ctx, s)
 	case plan.SetEswitchMode:
 		return e.setEswitchMode(ctx, s)
+	case plan.SetInlineMode:
+		return e.setInlineMode(ctx, s)
+	case plan.SetSteeringMode:
+		return e.setSteeringMode(ctx, s)
 	case plan.AwaitRepresentors:
 		return e.awaitRepresentors(ctx, s)
 	case plan.SetHWTCOffload:
@@ -287,39 +291,4 @@ func (e *executor) awaitVFs(ctx context.Context, pf string, vfs []int) (map[int]
 		return nil, fmt.Errorf("%d of %d representors are missing: %w", len(without), len(vfs), err)
 	}
 	return found, err
-}
-
-// Retries of a mode change that the driver is too busy for.
-const (
-	busyTries = 5
-	busyPause = 500 * time.Millisecond
-)
-
-func (e *executor) setEswitchMode(ctx context.Context, s plan.SetEswitchMode) error {
-	handle := host.PCIHandle(s.PF)
-	now, err := e.host.Devlink.Eswitch(ctx, handle)
-	if err != nil {
-		return fmt.Errorf("reading the eswitch mode: %w", err)
-	}
-	if now.Mode == s.Mode {
-		return nil
-	}
-	pauseFor := busyPause
-	for try := 1; ; try++ {
-		err = e.host.Devlink.SetEswitchMode(ctx, handle, s.Mode)
-		if !errors.Is(err, syscall.EBUSY) || try == busyTries {
-			break
-		}
-		if err := pause(ctx, nil, pauseFor); err != nil {
-			return err
-		}
-		pauseFor *= 2
-	}
-	if err != nil {
-		return fmt.Errorf("setting the eswitch mode: %w", err)
-	}
-	return e.await(ctx, "eswitch mode "+s.Mode, func(ctx context.Context) (bool, error) {
-		now, err := e.host.Devlink.Eswitch(ctx, handle)
-		return now.Mode == s.Mode, err
-	})
 }

@@ -22,6 +22,7 @@ import (
 type footprint struct {
 	NumVFs      int
 	Mode        string
+	Steering    string
 	Autoprobe   bool
 	MTU         int
 	HWTCOffload bool
@@ -31,7 +32,7 @@ type footprint struct {
 
 func footprintOf(pf *inventory.PF) footprint {
 	f := footprint{
-		NumVFs: *pf.NumVFs, Mode: pf.Eswitch.Mode, Autoprobe: *pf.Autoprobe,
+		NumVFs: *pf.NumVFs, Mode: pf.Eswitch.Mode, Steering: pf.SteeringMode, Autoprobe: *pf.Autoprobe,
 		MTU: pf.Netdev.MTU, HWTCOffload: pf.Netdev.HWTCOffload.On,
 	}
 	for i := range pf.VFs {

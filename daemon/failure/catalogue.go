@@ -7,6 +7,8 @@ const (
 	createVFs = "CreateVFs"
 	removeVFs = "RemoveVFs"
 	setMode   = "SetEswitchMode"
+	setInline = "SetInlineMode"
+	setSteer  = "SetSteeringMode"
 	await     = "AwaitRepresentors"
 	bindVF    = "BindVF"
 	unbindVF  = "UnbindVF"
@@ -17,11 +19,14 @@ const (
 	setRepTC  = "SetRepresentorHWTCOffload"
 )
 
+// notSupported is ENOTSUPP, an errno of the kernel's own that drivers let out.
+const notSupported = syscall.Errno(524)
+
 // Catalogue returns all entries, the most specific first: those that know the
 // kernel's words, then those that know the step, then any other.
 func Catalogue() []Entry {
 	var all []Entry
-	for _, part := range [][]Entry{numVFsEntries(), eswitchEntries(), bindEntries(), linkEntries(), faultEntries(), errnoEntries()} {
+	for _, part := range [][]Entry{numVFsEntries(), eswitchEntries(), steeringEntries(), bindEntries(), linkEntries(), faultEntries(), errnoEntries()} {
 		all = append(all, part...)
 	}
 	return all
@@ -58,6 +63,9 @@ func numVFsEntries() []Entry {
 		{Code: "VFInVM", Steps: []string{removeVFs}, Errnos: []syscall.Errno{syscall.EPERM},
 			Message: "the driver does not give the VFs up; usually a virtual machine holds one",
 			Remedy:  "stop or drain the virtual machine first"},
+		{Code: "PFDown", Steps: []string{createVFs, removeVFs}, Texts: []string{"Reject SRIOV config request since if is down"},
+			Message: "the driver makes and removes VFs only while the PF's netdev is up, and it was set down in the meantime",
+			Remedy:  "none at first: the PF is set up and it is tried again; if it comes back, find the tool that sets it down"},
 		{Code: "PartialVFs", Steps: []string{createVFs}, Faults: []Fault{FaultPartial},
 			Message: "the driver enabled fewer VFs than asked for",
 			Remedy:  "lower numVfs; see the kernel log for the driver's reason"},
@@ -86,7 +94,10 @@ func eswitchEntries() []Entry {
 		{Code: "TrapsActive", Steps: mode, Texts: []string{"devlink traps are active"},
 			Message: "devlink traps are active on the NIC",
 			Remedy:  "set their action back to drop (devlink trap set)"},
-		{Code: "InlineMode", Steps: mode, Texts: []string{"Inline mode can't be set", "Failed to set min inline on vport"},
+		{Code: "InlineFlows", Steps: []string{setInline}, Texts: []string{"when flows are configured"},
+			Message: "flows are offloaded to the NIC, so that its inline mode cannot be set",
+			Remedy:  "detach the uplink from Open vSwitch, and remove TC filters from it"},
+		{Code: "InlineMode", Steps: append([]string{setInline}, mode...), Texts: []string{"Inline mode can't be set", "Failed to set min inline on vport"},
 			Message: "the inline mode of a VF could not be set",
 			Remedy:  "none: VFs are unbound and it is tried again; otherwise update the NIC's firmware"},
 		{Code: "FlowsConfigured", Steps: mode, Texts: []string{"when flows are configured"},
@@ -94,16 +105,13 @@ func eswitchEntries() []Entry {
 			Remedy:  "detach the uplink from Open vSwitch, and remove TC filters from it"},
 		{Code: "VFsPresent", Steps: mode, Texts: []string{"only if there is no VFs created"},
 			Message: "the driver changes its mode only without VFs",
-			Remedy:  "use eSwitchMode legacy: this version does not know the driver's order"},
+			Remedy:  "none at first: with a driver that is not known the other order is tried next; if it comes back, find the tool that makes VFs"},
 		{Code: "VFsMissing", Steps: mode, Texts: []string{"Enable VFs before setting switchdev mode", "SRIOV legacy not enabled"},
 			Message: "the driver changes its mode only when VFs exist",
-			Remedy:  "set numVfs to 1 or more"},
+			Remedy:  "set numVfs to 1 or more; with a driver that is not known the other order is tried next"},
 		{Code: "AlreadyInMode", Steps: mode, Errnos: []syscall.Errno{syscall.EINVAL}, Texts: []string{"already in"},
 			Message: "the eswitch is in this mode already: somebody else set it in the meantime",
 			Remedy:  "none: the host is observed and planned again"},
-		{Code: "SteeringMode", Texts: []string{"Changing fs mode is not supported", "managed steering is not supported"},
-			Message: "the flow steering mode does not fit the eswitch mode or the NIC",
-			Remedy:  "set the steering mode while the eswitch is in legacy mode; use dmfs on NICs without software steering"},
 		{Code: "LAGActive", Steps: append([]string{bindVF, unbindVF}, mode...),
 			Texts:   []string{"VFs are unbound prior to VF LAG", "Failed to activate VF LAG", "Failed to deactivate VF LAG"},
 			Message: "the NIC's bond offload (VF-LAG) stands in the way: VFs were bound while it changed",
@@ -111,9 +119,9 @@ func eswitchEntries() []Entry {
 		{Code: "EswitchBusy", Steps: mode, Errnos: []syscall.Errno{syscall.EBUSY},
 			Message: "the eswitch is busy with other work, such as a change of a bond or of TC flows",
 			Remedy:  "none: it is tried again; if it comes back, detach the PF from bonds and Open vSwitch bridges"},
-		{Code: "EswitchUnsupported", Steps: mode, Errnos: []syscall.Errno{syscall.EOPNOTSUPP, syscall.ENODEV},
-			Message: "the device has no eswitch that the host can set",
-			Remedy:  "use eSwitchMode legacy; a BlueField must be in NIC mode"},
+		{Code: "EswitchUnsupported", Steps: mode, Errnos: []syscall.Errno{syscall.EOPNOTSUPP, syscall.ENODEV, notSupported},
+			Message: "the device has no eswitch that the host can set, its firmware is too old for it, or it wants another order of VFs and mode",
+			Remedy:  "update the NIC's firmware, or use eSwitchMode legacy; a BlueField must be in NIC mode; with a driver that is not known the other order is tried next"},
 		{Code: "EswitchRefused", Steps: mode, Errnos: []syscall.Errno{syscall.EPERM, syscall.EACCES},
 			Message: "the host does not own the eswitch, or the daemon lacks CAP_NET_ADMIN",
 			Remedy:  "check that a BlueField is in NIC mode, and that the daemon runs privileged"},
@@ -126,6 +134,35 @@ func eswitchEntries() []Entry {
 		{Code: "RepresentorsMissing", Steps: []string{await, setRepTC}, Faults: []Fault{FaultTimeout, FaultNoNetdev},
 			Message: "the uplink or some VFs got no representor in the host's network namespace",
 			Remedy:  "see the kernel log; check that no tool moved representors into another namespace"},
+	}
+}
+
+// steeringEntries: mlx5's fs_core.c and devlink.c, and eswitch_offloads.c for the
+// inline mode. Through the compat file of MLNX_OFED, the words are in the log.
+func steeringEntries() []Entry {
+	steer, inline := []string{setSteer}, []string{setInline}
+	return []Entry{
+		{Code: "SteeringInSwitchdev", Texts: []string{"when eswitch offloads enabled"},
+			Message: "the flow steering mode can be changed in legacy mode only, and somebody switched the eswitch to switchdev in the meantime",
+			Remedy:  "none at first: it is tried again from legacy mode; if it comes back, find the other tool that sets the eswitch mode"},
+		{Code: "SteeringModeOfNIC", Texts: []string{"Software managed steering is not supported", "Hardware managed steering is not supported", "managed steering is not supported by current device"},
+			Message: "the NIC or its firmware cannot do this flow steering mode",
+			Remedy:  "choose another flowSteeringMode: dmfs is what every NIC can do, smfs needs ConnectX-5 or newer, hmfs newer firmware and kernel; or update the NIC's firmware"},
+		{Code: "SteeringModeOfKernel", Steps: steer, Texts: []string{"supported values are"},
+			Message: "the kernel's driver does not know this flow steering mode",
+			Remedy:  "choose one of the modes that the kernel names, or use a newer kernel (hmfs)"},
+		{Code: "SteeringNotTaken", Steps: steer, Faults: []Fault{FaultNotTaken},
+			Message: "the driver accepted the flow steering mode, and another one is in force",
+			Remedy:  "see the kernel log; update kernel or MLNX_OFED, or remove flowSteeringMode from the policy"},
+		{Code: "SteeringRefused", Steps: steer, Errnos: []syscall.Errno{syscall.EOPNOTSUPP, syscall.EINVAL, syscall.ENODEV, syscall.ENOENT, notSupported},
+			Message: "the driver did not take the flow steering mode",
+			Remedy:  "see the kernel's words and the kernel log; choose another flowSteeringMode, or remove it from the policy"},
+		{Code: "InlineNotTaken", Steps: inline, Faults: []Fault{FaultNotTaken},
+			Message: "the driver accepted the inline mode, and another one is in force",
+			Remedy:  "see the kernel log; update the NIC's firmware"},
+		{Code: "InlineRefused", Steps: inline, Errnos: []syscall.Errno{syscall.EOPNOTSUPP, syscall.EINVAL, syscall.ENODEV, notSupported},
+			Message: "the driver did not take the eswitch's inline mode",
+			Remedy:  "see the kernel's words and the kernel log; update the NIC's firmware, or use eSwitchMode legacy"},
 	}
 }
 
@@ -208,7 +245,7 @@ func errnoEntries() []Entry {
 		{Code: "DeviceGone", Errnos: []syscall.Errno{syscall.ENODEV, syscall.ENOENT, syscall.ENXIO},
 			Message: "the device or attribute is not there, or no longer",
 			Remedy:  "none at first: the host is observed and planned again; if it comes back, see the kernel log"},
-		{Code: "NotSupported", Errnos: []syscall.Errno{syscall.EOPNOTSUPP, syscall.ENOTTY, syscall.ENOSYS},
+		{Code: "NotSupported", Errnos: []syscall.Errno{syscall.EOPNOTSUPP, syscall.ENOTTY, syscall.ENOSYS, notSupported},
 			Message: "the driver does not support it",
 			Remedy:  "update kernel or driver, or take the setting out of the policy"},
 		{Code: "InvalidArgument", Errnos: []syscall.Errno{syscall.EINVAL, syscall.ERANGE},

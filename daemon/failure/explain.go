@@ -25,6 +25,8 @@ const (
 	FaultNoNetdev Fault = "NoNetdev"
 	// FaultFixed: an ethtool feature cannot be changed.
 	FaultFixed Fault = "Fixed"
+	// FaultNotTaken: a value was accepted, and reading back shows another one.
+	FaultNotTaken Fault = "NotTaken"
 	// FaultOutdated: the host is not what the plan was made for.
 	FaultOutdated Fault = "Outdated"
 	// FaultLedger: the ledger could not be written.

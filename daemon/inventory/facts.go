@@ -27,7 +27,8 @@ const (
 	FactAdmin = "VF administrative settings"
 	// FactEswitch is the answer to devlink's eswitch get.
 	FactEswitch = "eswitch mode"
-	// FactSteeringMode is the devlink parameter flow_steering_mode.
+	// FactSteeringMode is the devlink parameter flow_steering_mode, or its
+	// equivalent of MLNX_OFED.
 	FactSteeringMode = "flow_steering_mode"
 	// FactFirmware is the answer to devlink's info get.
 	FactFirmware = "firmware information"

@@ -41,7 +41,7 @@ type PF struct {
 	// representor); nil if there is none in the host's network namespace.
 	Netdev  *Netdev
 	Eswitch Eswitch
-	// SteeringMode is mlx5's flow_steering_mode; empty if the device has none.
+	// SteeringMode is mlx5's flow steering mode; empty if the device has none.
 	SteeringMode string
 	// FirmwareVersion and BoardID as devlink reports them.
 	FirmwareVersion, BoardID string

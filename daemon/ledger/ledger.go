@@ -14,7 +14,7 @@ import (
 )
 
 // Version of the format that this code writes, and the newest it reads. Version
-// 2 added the Identity of a PF; a record of version 1 is read as one without.
+// 2 added the Identity of a PF, its modes of inline and steering, and Orders; a record of version 1 is read as one without.
 const Version = 2
 
 // Errors of Open. Neither is ever taken for an empty record: what we do not
@@ -143,9 +143,39 @@ func (p PF) again(now PF) PF {
 	if p.Initial.NumVFs != now.Initial.NumVFs || p.Initial.EswitchMode != now.Initial.EswitchMode {
 		out.Initial.NumVFs = now.Initial.NumVFs
 		out.Initial.EswitchMode = now.Initial.EswitchMode
+		out.Initial.InlineMode = now.Initial.InlineMode
 		out.Initial.VFs = now.Initial.VFs
 	}
 	return out
+}
+
+// NoteOrder remembers, before it is tried, the order that a driver may want. An
+// order that is known already stays.
+func (l *Ledger) NoteOrder(ctx context.Context, driver, order string) error {
+	return l.changeOrder(ctx, driver, "", order)
+}
+
+// ReplaceOrder puts another order in the place of the one that was refused,
+// unless somebody did so already.
+func (l *Ledger) ReplaceOrder(ctx context.Context, driver, refused, other string) error {
+	return l.changeOrder(ctx, driver, refused, other)
+}
+
+func (l *Ledger) changeOrder(ctx context.Context, driver, from, to string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.record.Orders[driver] != from {
+		return nil
+	}
+	next := l.record.clone()
+	if next.Orders == nil {
+		next.Orders = map[string]string{}
+	}
+	next.Orders[driver] = to
+	if err := l.save(ctx, next); err != nil {
+		return fmt.Errorf("noting order %s of driver %s: %w", to, driver, err)
+	}
+	return nil
 }
 
 // Forget drops PFs that are no longer ours.

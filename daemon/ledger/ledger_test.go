@@ -163,6 +163,10 @@ func TestInvalid(t *testing.T) {
 		{`pfs["0000:5f:00.0"].bootID`, `"0000:5f:00.0": {"bootID": "\n", "initial": {"numVfs": 0}}`},
 		{`pfs[""]`, `"": {"initial": {"numVfs": 0}}`},
 		{`pfs["../x"]`, `"../x": {"initial": {"numVfs": 0}}`},
+		{`pfs["0000:5f:00.0"].initial.inlineMode`, `"0000:5f:00.0": {"initial": {"numVfs": 0, "inlineMode": "a\nb"}}`},
+		{`pfs["0000:5f:00.0"].initial.steeringMode`, `"0000:5f:00.0": {"initial": {"numVfs": 0, "steeringMode": "../x"}}`},
+		{`orders["a/b"]`, `}, "orders": {"a/b": "VFsFirst"`},
+		{`orders["octep"]`, `}, "orders": {"octep": ""`},
 	} {
 		t.Run(c.pfs, func(t *testing.T) {
 			_, err := ledger.Open(t.Context(), memory(`{"version": 2, "pfs": {`+c.pfs+`}}`))
@@ -275,6 +279,7 @@ func FuzzOpen(f *testing.F) {
 		"eswitchMode": "legacy", "mtu": 1500, "autoprobe": true, "up": false, "vfs": [{"index": 0, "driver": "mlx5_core", "override": "x", "mtu": 1500}]}}}}`))
 	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": -1}}}}`))
 	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 99999, "driver": "a/b"}]}}}}`))
+	f.Add([]byte(`{"version": 2, "orders": {"octep": "ModeFirst", "a/b": ""}}`))
 	f.Add([]byte(`{"version": 3}`))
 	f.Add([]byte(``))
 	f.Fuzz(func(t *testing.T, data []byte) {

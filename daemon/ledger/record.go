@@ -13,6 +13,10 @@ type Record struct {
 	Version int `json:"version"`
 	// PFs by PCI address.
 	PFs map[string]PF `json:"pfs,omitempty"`
+	// Orders by name of a PF driver that is not known: the order of VFs and
+	// switchdev mode that was tried last, which is the one that works unless it
+	// was refused. It outlives the PFs.
+	Orders map[string]string `json:"orders,omitempty"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -59,10 +63,13 @@ func differ(a, b string) bool { return a != "" && b != "" && a != b }
 type Initial struct {
 	NumVFs      int    `json:"numVfs"`
 	EswitchMode string `json:"eswitchMode,omitempty"`
-	MTU         int    `json:"mtu,omitempty"`
-	Autoprobe   *bool  `json:"autoprobe,omitempty"`
-	HWTCOffload *bool  `json:"hwTcOffload,omitempty"`
-	Up          *bool  `json:"up,omitempty"`
+	// InlineMode and SteeringMode are empty when the device had none.
+	InlineMode   string `json:"inlineMode,omitempty"`
+	SteeringMode string `json:"steeringMode,omitempty"`
+	MTU          int    `json:"mtu,omitempty"`
+	Autoprobe    *bool  `json:"autoprobe,omitempty"`
+	HWTCOffload  *bool  `json:"hwTcOffload,omitempty"`
+	Up           *bool  `json:"up,omitempty"`
 	// VFs that existed, ordered by index.
 	VFs []InitialVF `json:"vfs,omitempty"`
 }
@@ -87,10 +94,11 @@ func (i *Initial) VF(index int) (InitialVF, bool) {
 	return i.VFs[n], true
 }
 
-// clone copies the map, so that a holder of the copy never sees later writes.
-// The values in it are never changed in place.
+// clone copies the maps, so that a holder of the copy never sees later writes.
+// The values in them are never changed in place.
 func (r Record) clone() Record {
 	r.PFs = maps.Clone(r.PFs)
+	r.Orders = maps.Clone(r.Orders)
 	return r
 }
 

@@ -27,12 +27,22 @@ func (r *Record) valid() error {
 			return err
 		}
 	}
+	for _, driver := range slices.Sorted(maps.Keys(r.Orders)) {
+		where := fmt.Sprintf("orders[%q]", driver)
+		if !isName(driver) {
+			return fmt.Errorf("%s: the key is no driver", where)
+		}
+		if order := r.Orders[driver]; !isName(order) {
+			return fmt.Errorf("%s is %q, which is no name", where, order)
+		}
+	}
 	return nil
 }
 
 func (p *PF) valid(where string) error {
 	for _, f := range []struct{ field, value string }{
 		{"bootID", p.BootID}, {"vendor", p.Vendor}, {"deviceID", p.DeviceID}, {"initial.eswitchMode", p.Initial.EswitchMode},
+		{"initial.inlineMode", p.Initial.InlineMode}, {"initial.steeringMode", p.Initial.SteeringMode},
 	} {
 		if err := nameOrEmpty(where+"."+f.field, f.value); err != nil {
 			return err

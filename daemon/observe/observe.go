@@ -23,8 +23,6 @@ const (
 	// networkClass is the PCI base class of network controllers: Ethernet is
 	// 0x0200, InfiniBand 0x0207.
 	networkClass = "0x02"
-	// steeringParam is mlx5's devlink parameter for the steering mode.
-	steeringParam = "flow_steering_mode"
 )
 
 // Node observes the host. An error means that nothing reliable is known; what
@@ -165,6 +163,8 @@ type device struct {
 	// part is "VF 3" for a VF, empty for a PF.
 	part       string
 	unreadable []inventory.Unreadable
+	// devlink tells that the function has a devlink instance.
+	devlink bool
 }
 
 func newDevice(h host.Host, address, part string) *device {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/steering"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
 )
 
@@ -39,6 +40,7 @@ func (s *scan) pf(ctx context.Context, address string) *inventory.PF {
 	s.readVFs(ctx, d, pf, names)
 	s.readDevlink(ctx, d, pf)
 	s.readNetdev(ctx, d, pf, names)
+	s.readSteering(ctx, d, pf)
 	s.readNodeNetwork(d, pf)
 	if len(d.unreadable) > 0 && d.gone(ctx) {
 		return nil
@@ -109,11 +111,7 @@ func (s *scan) readDevlink(ctx context.Context, d *device, pf *inventory.PF) {
 	default:
 		d.fail(inventory.FactEswitch, err)
 	}
-	pf.SteeringMode, err = s.host.Devlink.Param(ctx, handle, steeringParam)
-	// The kernel answers EINVAL for a parameter that the driver did not register.
-	if err != nil && !missing(err) && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, fs.ErrNotExist) {
-		d.fail(inventory.FactSteeringMode, err)
-	}
+	d.devlink = true
 	info, err := s.host.Devlink.Info(ctx, handle)
 	if err != nil && !missing(err) {
 		d.fail(inventory.FactFirmware, err)
@@ -122,6 +120,22 @@ func (s *scan) readDevlink(ctx context.Context, d *device, pf *inventory.PF) {
 	// fw.version, bnxt fw, ice and nfp fw.mgmt. mlx5 has a PSID for a board id.
 	pf.FirmwareVersion = cmp.Or(info.Running["fw.version"], info.Running["fw"], info.Running["fw.mgmt"])
 	pf.BoardID = cmp.Or(info.Fixed["board.id"], info.Fixed["fw.psid"])
+}
+
+// readSteering reads the flow steering mode, which only drivers with a devlink
+// instance have.
+func (s *scan) readSteering(ctx context.Context, d *device, pf *inventory.PF) {
+	if !d.devlink {
+		return
+	}
+	netdev := ""
+	if pf.Netdev != nil {
+		netdev = pf.Netdev.Name
+	}
+	var err error
+	if pf.SteeringMode, err = steering.Read(ctx, s.host, pf.PCIAddress, netdev); err != nil {
+		d.fail(inventory.FactSteeringMode, err)
+	}
 }
 
 // readNetdev finds the PF's netdev and reads what only the PF's is asked for.

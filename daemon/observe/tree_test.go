@@ -90,6 +90,14 @@ func (s static) SetEswitchMode(context.Context, host.DevlinkHandle, string) erro
 	return refusal(syscall.EPERM)
 }
 
+func (s static) SetInlineMode(context.Context, host.DevlinkHandle, string) error {
+	return refusal(syscall.EPERM)
+}
+
+func (s static) SetParam(context.Context, host.DevlinkHandle, string, string) error {
+	return refusal(syscall.EPERM)
+}
+
 func (s static) Eswitch(_ context.Context, h host.DevlinkHandle) (host.Eswitch, error) {
 	mode, ok := s.mode[h.Device]
 	if !ok {

@@ -10,31 +10,32 @@ import (
 
 // Codes of blockers. They are part of the API: users and alerts match on them.
 const (
-	CodePFNotFound           = "PFNotFound"
-	CodeFactUnreadable       = "FactUnreadable"
-	CodeSRIOVDisabled        = "SRIOVDisabled"
-	CodeTooManyVFs           = "TooManyVFs"
-	CodeNoDriver             = "NoDriver"
-	CodeNoNetdev             = "NoNetdev"
-	CodeLinkTypeMismatch     = "LinkTypeMismatch"
-	CodeNodeNetwork          = "NodeNetwork"
-	CodePFHasMaster          = "PFHasMaster"
-	CodeSwitchdevUnsupported = "SwitchdevUnsupported"
-	CodeEswitchUnsupported   = "EswitchUnsupported"
-	CodeOffloadUnsupported   = "HWTCOffloadUnsupported"
-	CodeAutoprobeMissing     = "AutoprobeMissing"
-	CodeNoIOMMUGroup         = "NoIOMMUGroup"
-	CodeVFRangeInvalid       = "VFRangeInvalid"
-	CodeExternalVFs          = "ExternalTooFewVFs"
-	CodeExternalMode         = "ExternalEswitchMode"
-	CodeExternalMTU          = "ExternalMTUTooSmall"
-	CodeExternalAutoprobe    = "ExternalAutoprobeOff"
-	CodeBondUnsupported      = "BondUnsupported"
-	CodeSteeringUnsupported  = "SteeringModeUnsupported"
-	CodeFirmwareUnsupported  = "FirmwareAppUnsupported"
-	CodeVDPAUnsupported      = "VDPAUnsupported"
-	CodeBridgeUnsupported    = "BridgeUnsupported"
-	CodeRDMAModeUnsupported  = "RDMAModeUnsupported"
+	CodePFNotFound          = "PFNotFound"
+	CodeFactUnreadable      = "FactUnreadable"
+	CodeSRIOVDisabled       = "SRIOVDisabled"
+	CodeTooManyVFs          = "TooManyVFs"
+	CodeNoDriver            = "NoDriver"
+	CodeNoNetdev            = "NoNetdev"
+	CodeLinkTypeMismatch    = "LinkTypeMismatch"
+	CodeNodeNetwork         = "NodeNetwork"
+	CodePFHasMaster         = "PFHasMaster"
+	CodeEswitchModeFixed    = "EswitchModeFixed"
+	CodeEswitchUnsupported  = "EswitchUnsupported"
+	CodeOffloadUnsupported  = "HWTCOffloadUnsupported"
+	CodeAutoprobeMissing    = "AutoprobeMissing"
+	CodeNoIOMMUGroup        = "NoIOMMUGroup"
+	CodeVFRangeInvalid      = "VFRangeInvalid"
+	CodeExternalVFs         = "ExternalTooFewVFs"
+	CodeExternalMode        = "ExternalEswitchMode"
+	CodeExternalSteering    = "ExternalSteeringMode"
+	CodeExternalMTU         = "ExternalMTUTooSmall"
+	CodeExternalAutoprobe   = "ExternalAutoprobeOff"
+	CodeBondUnsupported     = "BondUnsupported"
+	CodeSteeringUnsupported = "SteeringModeUnsupported"
+	CodeFirmwareUnsupported = "FirmwareAppUnsupported"
+	CodeVDPAUnsupported     = "VDPAUnsupported"
+	CodeBridgeUnsupported   = "BridgeUnsupported"
+	CodeRDMAModeUnsupported = "RDMAModeUnsupported"
 )
 
 // BlockerCode documents a code.
@@ -67,8 +68,8 @@ func BlockerCodes() []BlockerCode {
 			"Move the node's network to another NIC, or create the VFs at boot and set externallyManaged in the policy."},
 		{CodePFHasMaster, "The PF is a member of a bond or bridge, and the change would break its link.",
 			"Take the PF out of the bond or bridge until the change is done; an MTU is set on the bond or bridge itself."},
-		{CodeSwitchdevUnsupported, "This version cannot switch the PF's driver to the wanted eswitch mode.",
-			"Use eSwitchMode legacy for this NIC."},
+		{CodeEswitchModeFixed, "The firmware that runs on the NIC decides on the eswitch mode (Agilio), and it is another one than the wanted.",
+			"Run the flower firmware on the NIC for switchdev, its nic firmware for legacy; or change the policy's eSwitchMode."},
 		{CodeEswitchUnsupported, "The device has no eswitch that the host can set.",
 			"Use eSwitchMode legacy; a BlueField must be in NIC mode for the host to own its eswitch."},
 		{CodeOffloadUnsupported, "The netdev's hw-tc-offload cannot be turned on, so that switchdev mode would offload nothing.",
@@ -83,12 +84,14 @@ func BlockerCodes() []BlockerCode {
 			"Create the VFs with the tool that manages the PF, or lower the policy's VF range."},
 		{CodeExternalMode, "The PF is externally managed and in another eswitch mode.",
 			"Set the mode with the tool that manages the PF, or change the policy's eSwitchMode."},
+		{CodeExternalSteering, "The PF is externally managed, and another flow steering mode is in force.",
+			"Set it with the tool that manages the PF, or remove flowSteeringMode from the policy."},
 		{CodeExternalMTU, "The PF is externally managed and its MTU is below the one wanted for VFs.",
 			"Raise the PF's MTU with the tool that manages the PF, or lower the policy's mtu."},
 		{CodeExternalAutoprobe, "The PF is externally managed and its sriov_drivers_autoprobe is off or not known, so that VFs cannot be bound to their kernel driver.",
 			"Turn autoprobe on with the tool that manages the PF, or let it bind the VFs."},
-		{CodeSteeringUnsupported, "Another flow steering mode is wanted than the one in force, and this version does not set it.",
-			"Set it on the host while the eswitch is in legacy mode, or remove flowSteeringMode from the policy."},
+		{CodeSteeringUnsupported, "A flow steering mode is wanted, and the driver of the NIC has none to choose.",
+			"Remove flowSteeringMode from the policy; an mlx5 NIC needs a kernel with the devlink parameter flow_steering_mode, or MLNX_OFED."},
 		{CodeFirmwareUnsupported, "An application firmware is wanted, and this version does not choose it.",
 			"Install it on the host and remove firmwareApp from the policy."},
 		{CodeVDPAUnsupported, "vDPA devices are wanted, and this version does not make them.",

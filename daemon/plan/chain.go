@@ -2,6 +2,7 @@ package plan
 
 import (
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 )
 
 // chainBuilder writes down the stages of one PF and follows what they make of
@@ -11,10 +12,11 @@ type chainBuilder struct {
 	stages []Stage
 
 	// What is true of the PF after the stages so far. hwtc and autoprobe are nil
-	// while not known.
+	// while not known; desired.mode is the wanted mode, mode the one in force.
 	up           bool
 	hwtcNow      *bool
 	autoprobeNow *bool
+	mode         string
 	// fresh: the VFs and representors observed are gone, others took their place.
 	fresh bool
 	// waiting are VFs in use that are left as they are.
@@ -26,12 +28,14 @@ type chainBuilder struct {
 func (s *subject) stages() (stages []Stage, waiting []int) {
 	// A PF without a netdev is blocked.
 	n := s.pf.Netdev
-	b := &chainBuilder{subject: s, autoprobeNow: s.pf.Autoprobe, up: n.Up}
+	b := &chainBuilder{subject: s, autoprobeNow: s.pf.Autoprobe, up: n.Up, mode: modeOf(s.pf)}
 	if n.HWTCOffload != nil {
 		b.hwtcNow = ptr(n.HWTCOffload.On)
 	}
 	if s.rebuilds() {
 		b.rebuild()
+	} else {
+		b.setSteering()
 	}
 	b.settleLinks()
 	b.settleVFs()
@@ -50,27 +54,70 @@ func (b *chainBuilder) add(steps ...Step) {
 // domain rules are at driver.Default.
 func (b *chainBuilder) rebuild() {
 	pf := b.desired.pf
-	if modeOf(b.pf) != sriovv1.EswitchModeLegacy {
-		b.add(b.unbindAll()...)
-		b.setMode(sriovv1.EswitchModeLegacy)
-	}
-	if n := *b.pf.NumVFs; n > 0 {
-		b.add(RemoveVFs{PF: pf, Count: n})
-	}
+	b.takeAway()
 	b.fresh = true
+	b.setSteering()
 	if b.numVFs > 0 {
-		b.setAutoprobe(ptr(!b.strategy.CreateUnbound))
+		b.setAutoprobe(ptr(!b.createsUnbound()))
 		b.setUp()
 	}
 	if b.switchdev() {
 		b.setOffload(ptr(true))
 	}
+	if b.order == driver.ModeFirst {
+		b.enter()
+	}
 	if b.numVFs > 0 {
+		b.setUp()
 		b.add(CreateVFs{PF: pf, Count: b.numVFs})
 	}
+	b.enter()
 	if b.switchdev() {
-		b.setMode(b.mode)
 		b.add(AwaitRepresentors{PF: pf, Count: b.numVFs})
+	}
+}
+
+// takeAway removes the VFs and leaves the mode for legacy, unless VFs can be made
+// anew in it. With a driver that is not known the VFs go first: that no driver
+// refuses.
+func (b *chainBuilder) takeAway() {
+	stays := b.desired.mode == b.mode && b.order != driver.VFsFirst && !b.needsLegacy()
+	leaves := b.mode != sriovv1.EswitchModeLegacy && !stays
+	modeFirst := b.order == driver.VFsFirst && !b.trial
+	if leaves && modeFirst {
+		b.add(b.unbindAll()...)
+		b.setMode(SetEswitchMode{Mode: sriovv1.EswitchModeLegacy})
+	}
+	if n := *b.pf.NumVFs; n > 0 {
+		if b.strategy.UpForVFs {
+			b.setUp()
+		}
+		b.add(RemoveVFs{PF: b.desired.pf, Count: n})
+	}
+	if leaves && !modeFirst {
+		b.setMode(SetEswitchMode{Mode: sriovv1.EswitchModeLegacy})
+	}
+}
+
+// enter switches to switchdev mode, unless it is in force or not wanted.
+func (b *chainBuilder) enter() {
+	if !b.switchdev() || b.mode == b.desired.mode {
+		return
+	}
+	// The vports of new VFs have the default, whatever the eswitch says.
+	if b.inline != "" && b.pf.Eswitch.InlineMode != "" {
+		b.add(SetInlineMode{PF: b.desired.pf, Mode: b.inline})
+	}
+	set := SetEswitchMode{Mode: b.desired.mode}
+	if b.trial {
+		set.Trial = b.order
+	}
+	b.setMode(set)
+}
+
+func (b *chainBuilder) setSteering() {
+	if b.steeringDiffers() {
+		b.add(SetSteeringMode{PF: b.desired.pf, Mode: b.steering})
 	}
 }
 
@@ -84,11 +131,12 @@ func (b *chainBuilder) unbindAll() []Step {
 	return steps
 }
 
-// setMode sets the eswitch mode. The netdev comes out of it down, and its
+// setMode sets the eswitch mode. The netdev may come out of it down, and its
 // features may be the driver's defaults again.
-func (b *chainBuilder) setMode(mode string) {
-	b.add(SetEswitchMode{PF: b.desired.pf, Mode: mode})
-	b.up, b.hwtcNow = false, nil
+func (b *chainBuilder) setMode(step SetEswitchMode) {
+	step.PF = b.desired.pf
+	b.add(step)
+	b.mode, b.up, b.hwtcNow = step.Mode, false, nil
 }
 
 func (b *chainBuilder) setAutoprobe(want *bool) {
@@ -244,7 +292,7 @@ func (b *chainBuilder) bind(index int, w vfWant) Step {
 	}
 	switch w.binding {
 	case unbound:
-		if b.fresh && b.strategy.CreateUnbound {
+		if b.fresh && b.createsUnbound() {
 			return nil
 		}
 		return UnbindVF{PF: pf, VF: index}

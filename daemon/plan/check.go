@@ -16,6 +16,26 @@ type subject struct {
 	desired
 	pf       *inventory.PF
 	strategy driver.Strategy
+	// order of VFs and mode; trial tells that it may be the wrong one.
+	order driver.Order
+	trial bool
+}
+
+func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
+	s := &subject{desired: want, pf: pf, strategy: strategy, order: strategy.Order}
+	if s.order == driver.Trial {
+		s.trial, s.order = true, driver.VFsFirst
+		if known := in.Owned.Orders[pf.Driver]; known != "" {
+			s.order = driver.Order(known)
+		}
+	}
+	return s
+}
+
+// createsUnbound tells whether VFs are made without drivers: the driver is known
+// to want it, or the mode changes after them.
+func (s *subject) createsUnbound() bool {
+	return s.strategy.CreateUnbound || s.switchdev() && s.order == driver.VFsFirst
 }
 
 // check returns the blockers that stop all work on the PF. Facts come first:
@@ -68,7 +88,7 @@ func (s *subject) needs(fact string) bool {
 		// What is given back must be the NIC that was taken.
 		return s.spec == nil && part == ""
 	case inventory.FactSteeringMode:
-		return s.spec != nil && s.spec.FlowSteeringMode != ""
+		return s.steering != ""
 	case inventory.FactHWTCOffload, inventory.FactPorts:
 		return s.hwtc != nil || s.structure && s.switchdev()
 	case inventory.FactIOMMUGroup:
@@ -154,24 +174,31 @@ func (s *subject) checkDevice() []Blocker {
 	return nil
 }
 
-// checkFeatures blocks on what has to be done before VFs exist and is not done by
-// this version.
+// checkFeatures blocks on what has to be done before VFs exist and cannot be done.
 func (s *subject) checkFeatures() []Blocker {
 	if s.spec == nil {
+		// A steering mode that the device had at first contact and has no more.
+		if s.pf.SteeringMode == "" {
+			s.steering = ""
+		}
 		return nil
 	}
 	var blockers []Blocker
-	if want := s.spec.FlowSteeringMode; want != "" && want != s.pf.SteeringMode {
-		found := "the device has none"
-		if s.pf.SteeringMode != "" {
-			found = s.pf.SteeringMode + " is in force"
-		}
-		blockers = append(blockers, blocker(s.desired.pf, CodeSteeringUnsupported, "flow steering mode %s is wanted, %s", want, found))
+	if s.steering != "" && s.pf.SteeringMode == "" {
+		blockers = append(blockers, blocker(s.desired.pf, CodeSteeringUnsupported, "flow steering mode %s is wanted, and %s has none to choose", s.steering, s.model()))
 	}
 	if s.spec.FirmwareApp != "" {
 		blockers = append(blockers, blocker(s.desired.pf, CodeFirmwareUnsupported, "application firmware %s is wanted", s.spec.FirmwareApp))
 	}
 	return blockers
+}
+
+// model names the device in messages.
+func (s *subject) model() string {
+	if n, ok := driver.Model(s.pf.Vendor, s.pf.DeviceID); ok {
+		return n.Name
+	}
+	return "the device"
 }
 
 func (s *subject) checkExternal() []Blocker {
@@ -189,6 +216,9 @@ func (s *subject) checkExternal() []Blocker {
 	}
 	if s.mode != "" && s.mode != modeOf(s.pf) {
 		return s.blocks(CodeExternalMode, "eswitch mode %s is wanted, %s is in force", s.mode, modeOf(s.pf))
+	}
+	if s.steeringDiffers() {
+		return s.blocks(CodeExternalSteering, "flow steering mode %s is wanted, %s is in force", s.steering, s.pf.SteeringMode)
 	}
 	return nil
 }
@@ -215,10 +245,10 @@ func (s *subject) checkMode() []Blocker {
 	}
 	observed := modeOf(s.pf)
 	switch {
-	case s.mode != observed && !s.strategy.Switchdev:
-		return s.blocks(CodeSwitchdevUnsupported, "eswitch mode %s is wanted, %s is in force, and driver %s is not known to switch", s.mode, observed, s.pf.Driver)
+	case s.mode != observed && s.order == driver.ModeFixed:
+		return s.blocks(CodeEswitchModeFixed, "eswitch mode %s is wanted, and the firmware that runs on %s keeps it in mode %s", s.mode, s.model(), observed)
 	case s.mode != observed && !s.pf.Eswitch.Supported:
-		return s.blocks(CodeEswitchUnsupported, "eswitch mode %s is wanted, and the device has no eswitch to set", s.mode)
+		return s.blocks(CodeEswitchUnsupported, "eswitch mode %s is wanted, and %s has no eswitch to set", s.mode, s.model())
 	}
 	f := s.pf.Netdev.HWTCOffload
 	if s.switchdev() && (f == nil || f.Fixed && !f.On) {
@@ -252,18 +282,37 @@ func (s *subject) change() string {
 		return fmt.Sprintf("a change of the eswitch mode from %s to %s", modeOf(s.pf), s.mode)
 	case s.numVFs != *s.pf.NumVFs:
 		return fmt.Sprintf("a change from %d to %s", *s.pf.NumVFs, countVFs(s.numVFs))
+	case s.steeringDiffers():
+		return fmt.Sprintf("a change of the flow steering mode from %s to %s", s.pf.SteeringMode, s.steering)
+	case s.inlineDiffers():
+		return fmt.Sprintf("a change of the inline mode from %s to %s", s.pf.Eswitch.InlineMode, s.inline)
 	default:
 		return "making lost VFs anew"
 	}
 }
 
 // rebuilds tells whether all VFs are removed and made anew: their number or the
-// mode differs, or one of them has left the bus.
+// mode differs, one of them has left the bus, or the eswitch has to leave its
+// mode for a while.
 func (s *subject) rebuilds() bool {
 	if !s.structure || s.pf.NumVFs == nil || !s.pf.Eswitch.Known {
 		return false
 	}
-	return *s.pf.NumVFs != s.numVFs || modeOf(s.pf) != s.mode || s.lostVF()
+	return *s.pf.NumVFs != s.numVFs || modeOf(s.pf) != s.mode || s.lostVF() || s.needsLegacy()
+}
+
+// needsLegacy tells whether something is to be set that can be set in legacy mode
+// only, while the eswitch is in another one.
+func (s *subject) needsLegacy() bool {
+	return modeOf(s.pf) != sriovv1.EswitchModeLegacy && (s.steeringDiffers() || s.inlineDiffers())
+}
+
+func (s *subject) steeringDiffers() bool {
+	return s.steering != "" && s.pf.SteeringMode != "" && s.steering != s.pf.SteeringMode
+}
+
+func (s *subject) inlineDiffers() bool {
+	return s.switchdev() && s.inline != "" && s.pf.Eswitch.InlineMode != "" && s.inline != s.pf.Eswitch.InlineMode
 }
 
 func (s *subject) lostVF() bool {

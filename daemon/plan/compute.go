@@ -46,7 +46,7 @@ func (p *Plan) addWanted(in *Input, iface *sriovv1.Interface, blocked bool) {
 		return
 	}
 	strategy := in.Drivers.For(pf.Driver)
-	want, blockers := fromSpec(iface, strategy)
+	want, blockers := fromSpec(iface, strategy, pf)
 	p.Blockers = append(p.Blockers, blockers...)
 	// From now on the VFs are somebody else's: they must not be removed when the
 	// PF leaves the spec.
@@ -54,7 +54,7 @@ func (p *Plan) addWanted(in *Input, iface *sriovv1.Interface, blocked bool) {
 		p.Released = append(p.Released, iface.PCIAddress)
 	}
 	if !blocked {
-		p.add(&subject{desired: want, pf: pf, strategy: strategy})
+		p.add(newSubject(in, want, strategy, pf))
 	}
 }
 
@@ -71,8 +71,9 @@ func (p *Plan) addGivenBack(in *Input, address string) {
 		p.Released = append(p.Released, address)
 		return
 	}
-	s := &subject{desired: fromLedger(address, owned, pf), pf: pf, strategy: in.Drivers.For(pf.Driver)}
-	if idle := p.add(s); idle {
+	strategy := in.Drivers.For(pf.Driver)
+	want := fromLedger(address, owned, strategy, pf)
+	if idle := p.add(newSubject(in, want, strategy, pf)); idle {
 		p.Released = append(p.Released, address)
 	}
 }

@@ -49,6 +49,8 @@ type desired struct {
 	structure bool
 	numVFs    int
 	mode      string
+	// inline and steering are empty when they are to be left alone.
+	inline, steering string
 	// autoprobe is nil when it is to be left alone.
 	autoprobe *bool
 	// up tells that the link must be up; nothing is ever set down.
@@ -74,7 +76,7 @@ func ptr[T any](v T) *T { return &v }
 func (d *desired) switchdev() bool { return d.mode == sriovv1.EswitchModeSwitchdev }
 
 // fromSpec reads what the spec wants of a PF; blockers concern single groups.
-func fromSpec(iface *sriovv1.Interface, s driver.Strategy) (desired, []Blocker) {
+func fromSpec(iface *sriovv1.Interface, s driver.Strategy, pf *inventory.PF) (desired, []Blocker) {
 	numVFs := max(iface.NumVfs, 0)
 	d := desired{
 		pf:        iface.PCIAddress,
@@ -82,12 +84,17 @@ func fromSpec(iface *sriovv1.Interface, s driver.Strategy) (desired, []Blocker) 
 		external:  iface.ExternallyManaged,
 		numVFs:    numVFs,
 		mode:      iface.EswitchMode,
+		steering:  iface.FlowSteeringMode,
 		linkType:  strings.ToUpper(iface.LinkType),
 		vfs:       make([]vfWant, numVFs),
 		spec:      iface,
 	}
 	if !d.external {
-		if d.mode == "" {
+		switch {
+		case d.mode != "":
+		case s.Order == driver.ModeFixed:
+			d.mode = modeOf(pf)
+		default:
 			d.mode = sriovv1.EswitchModeLegacy
 		}
 		d.autoprobe = ptr(true)
@@ -95,6 +102,7 @@ func fromSpec(iface *sriovv1.Interface, s driver.Strategy) (desired, []Blocker) 
 		d.mtu = iface.MTU
 		if d.switchdev() {
 			d.hwtc = ptr(true)
+			d.inline = s.InlineModes[pf.DeviceID]
 		}
 		for i := range d.vfs {
 			d.vfs[i] = vfWant{binding: kernelIfUnbound}
@@ -137,21 +145,31 @@ func (d *desired) addGroups(groups []sriovv1.VfGroup, s driver.Strategy) []Block
 }
 
 // fromLedger reads what a PF looked like at first contact.
-func fromLedger(address string, owned ledger.PF, pf *inventory.PF) desired {
+func fromLedger(address string, owned ledger.PF, s driver.Strategy, pf *inventory.PF) desired {
 	initial := owned.Initial
 	d := desired{
 		pf:        address,
 		structure: owned.OwnsVFs,
 		numVFs:    initial.NumVFs,
 		mode:      initial.EswitchMode,
+		steering:  initial.SteeringMode,
 		autoprobe: initial.Autoprobe,
 		mtu:       initial.MTU,
 		mtuExact:  true,
 		hwtc:      initial.HWTCOffload,
 	}
+	if !owned.OwnsVFs || s.Order == driver.ModeFixed {
+		d.mode = modeOf(pf)
+	}
 	if !owned.OwnsVFs {
 		d.numVFs = valueOr(pf.NumVFs, 0)
-		d.mode = modeOf(pf)
+		// In another mode than legacy, it could be set only by taking VFs away.
+		if d.mode != sriovv1.EswitchModeLegacy {
+			d.steering = ""
+		}
+	}
+	if d.structure && d.switchdev() && s.InlineModes[pf.DeviceID] != "" {
+		d.inline = initial.InlineMode
 	}
 	// A netdev comes out of a mode change down, and VFs need their PF up.
 	d.up = d.structure && (d.numVFs > 0 || initial.Up != nil && *initial.Up)

@@ -142,7 +142,7 @@ func TestAbsentFacts(t *testing.T) {
 		{"netdev", func(pf *inventory.PF) { pf.Netdev = nil }, plan.CodeNoNetdev},
 		{"driver", func(pf *inventory.PF) { pf.Driver = "" }, plan.CodeNoDriver},
 		{"vfio", func(pf *inventory.PF) { pf.Driver = "vfio-pci" }, plan.CodeNoDriver},
-		{"other driver", func(pf *inventory.PF) { pf.Driver = "ice" }, plan.CodeSwitchdevUnsupported},
+		{"fixed mode", func(pf *inventory.PF) { pf.Driver = "nfp" }, plan.CodeEswitchModeFixed},
 		{"offload", func(pf *inventory.PF) { pf.Netdev.HWTCOffload = nil }, plan.CodeOffloadUnsupported},
 		{"fixed offload", func(pf *inventory.PF) { pf.Netdev.HWTCOffload = &inventory.Feature{Fixed: true} }, plan.CodeOffloadUnsupported},
 	} {

@@ -97,6 +97,20 @@ func (c *Chain) Removes(pf string) bool {
 	return c.has(pf, func(s Step) bool { _, ok := s.(RemoveVFs); return ok })
 }
 
+// Trial returns the order that the chain tries on a PF whose driver is not known;
+// empty if it tries none.
+func (c *Chain) Trial(pf string) driver.Order {
+	var order driver.Order
+	c.has(pf, func(s Step) bool {
+		mode, ok := s.(SetEswitchMode)
+		if ok && mode.Trial != "" {
+			order = mode.Trial
+		}
+		return order != ""
+	})
+	return order
+}
+
 func (c *Chain) has(pf string, is func(Step) bool) bool {
 	for _, stage := range c.Stages {
 		for _, s := range stage {

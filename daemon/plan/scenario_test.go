@@ -137,7 +137,8 @@ func text(p plan.Plan, observed inventory.Node) string {
 
 // newMachine builds a machine from commands:
 //
-//	nic cx5|cx6dx|igb [ADDRESS] [OPTION...]   noiommu          nopods
+//	nic cx4lx|cx5|cx6dx|igb|e810|bnxt|flower|nfp|newcomer [OPTION...]
+//	noiommu            nopods             steering PF MODE   inline PF MODE
 //	numvfs PF N        mode PF MODE           autoprobe PF 0|1
 //	mtu NETDEV N       offload NETDEV on|off  up NETDEV        down NETDEV
 //	unbind PF VF       bind PF VF DRIVER      override PF VF DRIVER
@@ -186,18 +187,23 @@ func nic(t testing.TB, words []string) simhost.NIC {
 			opts = append(opts, simhost.WithoutEswitch())
 		case "infiniband":
 			opts = append(opts, simhost.Infiniband())
+		case "compat":
+			opts = append(opts, simhost.CompatSteering())
+		case "nosteering":
+			opts = append(opts, simhost.WithoutSteering())
 		default:
 			t.Fatalf("nic option %s", w)
 		}
 	}
-	switch words[0] {
-	case "cx5":
-		return simhost.ConnectX5(opts...)
-	case "cx6dx":
-		return simhost.ConnectX6Dx(opts...)
-	default:
-		return simhost.Igb82576(opts...)
+	make := map[string]func(...simhost.NICOption) simhost.NIC{
+		"cx4lx": simhost.ConnectX4Lx, "cx5": simhost.ConnectX5, "cx6dx": simhost.ConnectX6Dx, "igb": simhost.Igb82576,
+		"e810": simhost.E810, "bnxt": simhost.BCM57414, "flower": simhost.AgilioFlower, "nfp": simhost.AgilioNIC,
+		"newcomer": simhost.Newcomer,
+	}[words[0]]
+	if make == nil {
+		t.Fatalf("nic %s", words[0])
 	}
+	return make(opts...)
 }
 
 type machine struct {
@@ -247,6 +253,10 @@ func (m *machine) run(command string, args []string) error {
 		return m.pci(args[0], "sriov_drivers_autoprobe", args[1])
 	case "mode":
 		return m.h.Devlink.SetEswitchMode(ctx, host.PCIHandle(args[0]), args[1])
+	case "steering":
+		return m.h.Devlink.SetParam(ctx, host.PCIHandle(args[0]), "flow_steering_mode", args[1])
+	case "inline":
+		return m.h.Devlink.SetInlineMode(ctx, host.PCIHandle(args[0]), args[1])
 	case "mtu":
 		n, _ := strconv.Atoi(args[1])
 		return m.h.Links.SetMTU(ctx, m.link(args[0]), n)

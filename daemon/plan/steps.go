@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 )
 
 // driverVFIO is the kernel driver that hands a VF to user space.
@@ -55,6 +56,24 @@ type SetMTU struct {
 type SetEswitchMode struct {
 	PF string
 	// Mode is legacy or switchdev.
+	Mode string
+	// Trial is set when it is not known whether the driver takes the mode in this
+	// order: the ledger remembers what came of it.
+	Trial driver.Order
+}
+
+// SetInlineMode sets the inline mode of the PF's eswitch, on all vports.
+type SetInlineMode struct {
+	PF string
+	// Mode is none, link, network or transport.
+	Mode string
+}
+
+// SetSteeringMode sets the flow steering mode of the PF. The eswitch must be in
+// legacy mode.
+type SetSteeringMode struct {
+	PF string
+	// Mode is dmfs, smfs or hmfs.
 	Mode string
 }
 
@@ -125,6 +144,8 @@ func (SetAutoprobe) Kind() string              { return "SetAutoprobe" }
 func (SetLinkUp) Kind() string                 { return "SetLinkUp" }
 func (SetMTU) Kind() string                    { return "SetMTU" }
 func (SetEswitchMode) Kind() string            { return "SetEswitchMode" }
+func (SetInlineMode) Kind() string             { return "SetInlineMode" }
+func (SetSteeringMode) Kind() string           { return "SetSteeringMode" }
 func (AwaitRepresentors) Kind() string         { return "AwaitRepresentors" }
 func (SetHWTCOffload) Kind() string            { return "SetHWTCOffload" }
 func (SetRepresentorHWTCOffload) Kind() string { return "SetRepresentorHWTCOffload" }
@@ -141,6 +162,8 @@ func (s SetAutoprobe) Device() string              { return s.PF }
 func (s SetLinkUp) Device() string                 { return s.PF }
 func (s SetMTU) Device() string                    { return s.PF }
 func (s SetEswitchMode) Device() string            { return s.PF }
+func (s SetInlineMode) Device() string             { return s.PF }
+func (s SetSteeringMode) Device() string           { return s.PF }
 func (s AwaitRepresentors) Device() string         { return s.PF }
 func (s SetHWTCOffload) Device() string            { return s.PF }
 func (s SetRepresentorHWTCOffload) Device() string { return s.PF }
@@ -164,6 +187,8 @@ func (s SetVFAdminMAC) touches() touched { return touched{vfs: []int{s.VF}} }
 
 func (SetAutoprobe) touches() touched              { return touched{} }
 func (SetLinkUp) touches() touched                 { return touched{} }
+func (SetInlineMode) touches() touched             { return touched{} }
+func (SetSteeringMode) touches() touched           { return touched{} }
 func (AwaitRepresentors) touches() touched         { return touched{} }
 func (SetHWTCOffload) touches() touched            { return touched{} }
 func (SetRepresentorHWTCOffload) touches() touched { return touched{} }
@@ -192,6 +217,14 @@ func (s SetMTU) String() string {
 
 func (s SetEswitchMode) String() string {
 	return fmt.Sprintf("%s: set eswitch mode %s", s.PF, s.Mode)
+}
+
+func (s SetInlineMode) String() string {
+	return fmt.Sprintf("%s: set eswitch inline mode %s", s.PF, s.Mode)
+}
+
+func (s SetSteeringMode) String() string {
+	return fmt.Sprintf("%s: set flow steering mode %s", s.PF, s.Mode)
 }
 
 func (s AwaitRepresentors) String() string {

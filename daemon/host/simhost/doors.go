@@ -50,7 +50,7 @@ func (d devlinkDoor) SetEswitchMode(ctx context.Context, h host.DevlinkHandle, m
 func (d devlinkDoor) SetInlineMode(ctx context.Context, h host.DevlinkHandle, mode string) error {
 	c := call{
 		kind: "devlink.SetInlineMode", object: h.String(), value: mode, write: true,
-		words: "setting inline mode " + mode, device: h.Device,
+		words: "setting inline mode " + mode, device: h.Device, lock: h.Device,
 	}
 	_, err := run(ctx, d.handle, c, func() (nothing, error) {
 		fn, err := d.k.devlinkInstance(h.Bus, h.Device)
@@ -66,7 +66,7 @@ func (d devlinkDoor) SetInlineMode(ctx context.Context, h host.DevlinkHandle, mo
 func (d devlinkDoor) SetParam(ctx context.Context, h host.DevlinkHandle, name, value string) error {
 	c := call{
 		kind: "devlink.SetParam", object: h.String() + "/" + name, value: value, write: true,
-		words: "setting parameter " + name + " to " + value, device: h.Device,
+		words: "setting parameter " + name + " to " + value, device: h.Device, lock: h.Device,
 	}
 	_, err := run(ctx, d.handle, c, func() (nothing, error) {
 		fn, err := d.k.devlinkInstance(h.Bus, h.Device)
