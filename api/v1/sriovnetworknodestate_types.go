@@ -278,6 +278,12 @@ type InterfaceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	EswitchMode string `json:"eSwitchMode,omitempty"`
+	// switchdevOrder is how switchdev mode was reached with a driver that the operator does not know: VFsFirst, or ModeFirst
+	// when the driver refused the first. Absent for known drivers.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	SwitchdevOrder string `json:"switchdevOrder,omitempty"`
 	// externallyManaged: the VFs were made by somebody else.
 	//
 	// +optional

@@ -67,7 +67,8 @@ type SriovOperatorConfigSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="resourcePrefix must be a DNS name in lower case, e.g. openshift.io"
 	ResourcePrefix string `json:"resourcePrefix,omitempty"`
-	// supportedNics are NIC models to support in addition to the built-in list.
+	// supportedNics are NIC models that somebody vouches for. None needs to be listed: every PF with the SR-IOV capability is
+	// configured as its driver and its devlink instance say, whether its model is known or not.
 	//
 	// +optional
 	// +listType=map

@@ -180,8 +180,8 @@ func (a *Agent) look(ctx context.Context, facts *Facts) error {
 		facts.Observed = nil
 		return fmt.Errorf("observing the host: %w", err)
 	}
-	facts.Observed = &observed
-	facts.Plan = Plan(facts.Spec, observed, a.ledger.Record(), a.Drivers)
+	facts.Observed, facts.Owned = &observed, a.ledger.Record()
+	facts.Plan = Plan(facts.Spec, observed, facts.Owned, a.Drivers)
 	facts.Decision = Decide(facts.Spec, observed, facts.Plan)
 	return nil
 }

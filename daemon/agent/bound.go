@@ -21,7 +21,7 @@ func bound(s *sriovv1.SriovNetworkNodeStateStatus) {
 
 func boundInterface(nic *sriovv1.InterfaceStatus) {
 	nic.Name = sriovv1.Clip(nic.Name, sriovv1.MaxNameLength)
-	for _, text := range []*string{&nic.Driver, &nic.Mac, &nic.LinkSpeed, &nic.EswitchMode, &nic.FlowSteeringMode} {
+	for _, text := range []*string{&nic.Driver, &nic.Mac, &nic.LinkSpeed, &nic.EswitchMode, &nic.SwitchdevOrder, &nic.FlowSteeringMode} {
 		*text = sriovv1.Clip(*text, maxWord)
 	}
 	for _, text := range []*string{&nic.SwitchID, &nic.FirmwareVersion, &nic.BoardID} {

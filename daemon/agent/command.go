@@ -139,8 +139,8 @@ func (o *commandOptions) print(ctx context.Context, out io.Writer, observed inve
 	if err != nil {
 		return err
 	}
-	facts := Facts{Spec: state.Spec, Observed: &observed}
-	facts.Plan = Plan(state.Spec, observed, opened.Record(), driver.Default())
+	facts := Facts{Spec: state.Spec, Observed: &observed, Owned: opened.Record()}
+	facts.Plan = Plan(state.Spec, observed, facts.Owned, driver.Default())
 	facts.Decision = Decide(state.Spec, observed, facts.Plan)
 	state.TypeMeta = metav1.TypeMeta{APIVersion: sriovv1.GroupVersion.String(), Kind: "SriovNetworkNodeState"}
 	if o.node != "" {

@@ -27,6 +27,9 @@ func interfaces(f Facts) []sriovv1.InterfaceStatus {
 		pf := &f.Observed.PFs[i]
 		status := interfaceStatus(pf, f.Observed.Bonds)
 		status.Blockers = blockers(pf, f.Plan.BlockersOf(pf.PCIAddress))
+		if pf.Eswitch.Mode == sriovv1.EswitchModeSwitchdev {
+			status.SwitchdevOrder = f.Owned.Orders[pf.Driver]
+		}
 		status.ExternallyManaged = slices.ContainsFunc(f.Spec.Interfaces, func(want sriovv1.Interface) bool {
 			return want.PCIAddress == pf.PCIAddress && want.ExternallyManaged
 		})

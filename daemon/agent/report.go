@@ -10,6 +10,7 @@ import (
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
 
@@ -19,6 +20,8 @@ type Facts struct {
 	Spec       sriovv1.SriovNetworkNodeStateSpec
 	// Observed is the host as it is; nil if it could not be read, see Failed.
 	Observed *inventory.Node
+	// Owned is the ledger's record.
+	Owned ledger.Record
 	// Plan is what remains to be done, with its Decision.
 	Plan     plan.Plan
 	Decision Decision

@@ -12,6 +12,7 @@ import (
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
 
@@ -322,5 +323,25 @@ func TestReportStaysWithinTheSchema(t *testing.T) {
 	}
 	if observed.PFs[0].Netdev.AltNames[0] != long {
 		t.Error("the report changed the inventory")
+	}
+}
+
+// The order in which switchdev mode came about is shown for drivers that had to
+// be tried, once it did come about.
+func TestReportSwitchdevOrder(t *testing.T) {
+	orders := func(driver, mode string) string {
+		observed := inventory.Node{PFs: []inventory.PF{{
+			PCIAddress: "0000:c1:00.0", Driver: driver, Eswitch: inventory.Eswitch{Known: true, Supported: true, Mode: mode},
+		}}}
+		owned := ledger.Record{Orders: map[string]string{"newcomer": "ModeFirst"}}
+		got := Report(sriovv1.SriovNetworkNodeStateStatus{}, Facts{Observed: &observed, Owned: owned}, metav1.Now())
+		return got.Interfaces[0].SwitchdevOrder
+	}
+	for _, c := range []struct{ driver, mode, want string }{
+		{"newcomer", "switchdev", "ModeFirst"}, {"newcomer", "legacy", ""}, {"mlx5_core", "switchdev", ""},
+	} {
+		if got := orders(c.driver, c.mode); got != c.want {
+			t.Errorf("%s in %s mode: %q, want %q", c.driver, c.mode, got, c.want)
+		}
 	}
 }

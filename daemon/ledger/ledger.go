@@ -14,7 +14,8 @@ import (
 )
 
 // Version of the format that this code writes, and the newest it reads. Version
-// 2 added the Identity of a PF, its modes of inline and steering, and Orders; a record of version 1 is read as one without.
+// 2 added the Identity of a PF, its inline and steering modes, and the Orders; a
+// record of version 1 is read as one without.
 const Version = 2
 
 // Errors of Open. Neither is ever taken for an empty record: what we do not

@@ -87,6 +87,36 @@ func TestPersistence(t *testing.T) {
 	}
 }
 
+// The order of a driver is noted once, replaced only by who was refused, and kept
+// when the PFs are forgotten.
+func TestOrders(t *testing.T) {
+	s := store(t)
+	l := open(t, s)
+	note(t, l, pf0, ledger.Initial{}, true)
+	before := l.Record()
+	for _, c := range []struct {
+		change func() error
+		want   string
+	}{
+		{func() error { return l.ReplaceOrder(t.Context(), "newcomer", "VFsFirst", "ModeFirst") }, ""},
+		{func() error { return l.NoteOrder(t.Context(), "newcomer", "VFsFirst") }, "VFsFirst"},
+		{func() error { return l.ReplaceOrder(t.Context(), "newcomer", "VFsFirst", "ModeFirst") }, "ModeFirst"},
+		{func() error { return l.NoteOrder(t.Context(), "newcomer", "VFsFirst") }, "ModeFirst"},
+		{func() error { return l.ReplaceOrder(t.Context(), "newcomer", "VFsFirst", "ModeFirst") }, "ModeFirst"},
+		{func() error { return l.Forget(t.Context(), pf0) }, "ModeFirst"},
+	} {
+		if err := c.change(); err != nil {
+			t.Fatal(err)
+		}
+		if got := open(t, s).Record().Orders["newcomer"]; got != c.want {
+			t.Errorf("order %q, want %q", got, c.want)
+		}
+	}
+	if len(before.Orders) > 0 {
+		t.Errorf("an earlier copy of the record changed: %v", before.Orders)
+	}
+}
+
 // The first state stays, whatever comes later, unless somebody else changed the
 // VFs before they became ours.
 func TestNote(t *testing.T) {

@@ -1,5 +1,5 @@
 // Command docs writes the reference pages that are generated from code: blockers
-// and explained failures.
+// and explained failures, and the NICs that are known.
 package main
 
 import (
@@ -19,10 +19,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: docs FOLDER")
 		os.Exit(2)
 	}
-	path := filepath.Join(os.Args[1], "failures.md")
-	if err := os.WriteFile(path, []byte(failures()), 0o644); err != nil {
-		fmt.Fprintln(os.Stderr, "docs:", err)
-		os.Exit(1)
+	for name, page := range map[string]string{"failures.md": failures(), "nics.md": nics()} {
+		if err := os.WriteFile(filepath.Join(os.Args[1], name), []byte(page), 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, "docs:", err)
+			os.Exit(1)
+		}
 	}
 }
 

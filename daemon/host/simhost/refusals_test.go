@@ -100,6 +100,61 @@ func TestRefusals(t *testing.T) {
 			forbidden: "0000:5f:00.0: changing the eswitch mode while VFs are bound",
 		},
 		{
+			name: "mode with VFs (ice)", nic: simhost.E810(), before: admin(attr("0000:17:00.0", "sriov_numvfs"), "2"),
+			do:        mode("0000:17:00.0", "switchdev"),
+			want:      refusal{syscall.EOPNOTSUPP, "ice: Changing eswitch mode is allowed only if there is no VFs created"},
+			log:       "ice 0000:17:00.0: Changing eswitch mode is allowed only if there is no VFs created",
+			forbidden: "0000:17:00.0: changing the eswitch mode while there are VFs",
+		},
+		{
+			name: "the same mode (bnxt)", nic: simhost.BCM57414(), do: mode("0000:af:00.0", "legacy"), want: refusal{Errno: syscall.EINVAL},
+			log:       "bnxt_en 0000:af:00.0: ens5f0np0: already in legacy eswitch mode",
+			forbidden: "0000:af:00.0: setting the eswitch mode that is in force",
+		},
+		{
+			name: "switchdev without VFs (older bnxt)", nic: simhost.BCM57414(simhost.SwitchdevNeedsVFs()), do: mode("0000:af:00.0", "switchdev"),
+			want: refusal{Errno: syscall.EPERM}, log: "bnxt_en 0000:af:00.0: ens5f0np0: Enable VFs before setting switchdev mode",
+		},
+		{
+			name: "switchdev without VFs (older mlx5)", nic: simhost.ConnectX5(simhost.SwitchdevNeedsVFs()), do: mode(pf0, "switchdev"),
+			want: refusal{syscall.EINVAL, "mlx5_core: Can't set offloads mode, SRIOV legacy not enabled"},
+		},
+		{
+			name: "VFs while down (bnxt)", nic: simhost.BCM57414(simhost.Down()), do: numVFs("0000:af:00.0", "2"),
+			log:       "bnxt_en 0000:af:00.0: Reject SRIOV config request since if is down!\nbnxt_en 0000:af:00.0: 2 VFs requested; only 0 enabled",
+			forbidden: "0000:af:00.0: changing the number of VFs while the PF's netdev is down",
+		},
+		{
+			name: "mode of the firmware's choice (nfp)", nic: simhost.AgilioFlower(), do: mode("0000:05:00.0", "legacy"),
+			want: refusal{Errno: syscall.EOPNOTSUPP}, forbidden: "0000:05:00.0: setting the mode of a device without eswitch",
+		},
+		{
+			name: "more VFs than the firmware allows (nfp)", nic: simhost.AgilioFlower(simhost.FirmwareVFs(2)), do: numVFs("0000:05:00.0", "3"),
+			want: refusal{Errno: syscall.EINVAL}, log: "nfp 0000:05:00.0: nfp: Firmware limits number of VFs to 2",
+		},
+		{
+			name: "mode with VFs (unknown driver)", nic: simhost.Newcomer(), before: admin(attr("0000:c1:00.0", "sriov_numvfs"), "2"),
+			do:   mode("0000:c1:00.0", "switchdev"),
+			want: refusal{syscall.EOPNOTSUPP, "newcomer: Changing eswitch mode is allowed only if there is no VFs created"},
+			log:  "newcomer 0000:c1:00.0: Changing eswitch mode is allowed only if there is no VFs created",
+		},
+		{
+			name: "inline mode with bound VFs", nic: simhost.ConnectX4Lx(), before: admin(attr("0000:04:00.0", "sriov_numvfs"), "2"),
+			do: func(t *testing.T, k *simhost.Kernel) error {
+				return k.Host().Devlink.SetInlineMode(t.Context(), host.PCIHandle("0000:04:00.0"), "transport")
+			},
+			want:      refusal{syscall.EINVAL, "mlx5_core: Failed to set min inline on vport"},
+			forbidden: "0000:04:00.0: setting the inline mode while VFs are bound",
+		},
+		{
+			name: "inline mode of a ConnectX-5", nic: simhost.ConnectX5(),
+			do: func(t *testing.T, k *simhost.Kernel) error {
+				return k.Host().Devlink.SetInlineMode(t.Context(), host.PCIHandle(pf0), "transport")
+			},
+			want:      refusal{syscall.EOPNOTSUPP, "mlx5_core: Inline mode can't be set"},
+			forbidden: "0000:5f:00.0: setting an inline mode that cannot be set",
+		},
+		{
 			name: "mode of a device without devlink", nic: simhost.Igb82576(), do: mode(igb, "switchdev"),
 			want: refusal{Errno: syscall.ENODEV}, forbidden: "0000:01:00.0: setting the eswitch mode of a device without devlink",
 		},
