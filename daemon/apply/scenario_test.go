@@ -295,7 +295,7 @@ func scenarios(most int, kubelet bool) *rapid.Generator[*scenario] {
 			}})
 		}
 		for range rapid.IntRange(1, most).Draw(t, "specs") {
-			s.specs = append(s.specs, specOf(t, s.ports))
+			s.specs = append(s.specs, specOf(t, s.ports, !kubelet))
 		}
 		return s
 	})
@@ -400,18 +400,20 @@ func onLink(name string, do func(context.Context, host.Links, int) error) func(c
 	}
 }
 
-// specOf draws a spec for some of the ports.
-func specOf(t *rapid.T, ports []port) sriovv1.SriovNetworkNodeStateSpec {
+// specOf draws a spec for some of the ports, with steering modes that the NIC
+// refuses or without: where a refused one leaves the VFs depends on when they
+// were taken away.
+func specOf(t *rapid.T, ports []port, refused bool) sriovv1.SriovNetworkNodeStateSpec {
 	spec := sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "test"}
 	for _, p := range ports {
 		if rapid.IntRange(0, 3).Draw(t, "in spec") > 0 {
-			spec.Interfaces = append(spec.Interfaces, ifaceOf(t, p))
+			spec.Interfaces = append(spec.Interfaces, ifaceOf(t, p, refused))
 		}
 	}
 	return spec
 }
 
-func ifaceOf(t *rapid.T, p port) sriovv1.Interface {
+func ifaceOf(t *rapid.T, p port, refused bool) sriovv1.Interface {
 	i := sriovv1.Interface{
 		PCIAddress:        p.address,
 		NumVfs:            rapid.IntRange(0, p.total).Draw(t, "numVfs"),
@@ -425,9 +427,11 @@ func ifaceOf(t *rapid.T, p port) sriovv1.Interface {
 	if !p.eswitch && !p.fixed && rapid.IntRange(0, 7).Draw(t, "legacy only") > 0 {
 		i.EswitchMode = ""
 	}
-	if len(p.steering) > 0 || rapid.IntRange(0, 9).Draw(t, "steering of no use") == 9 {
-		i.FlowSteeringMode = rapid.SampledFrom([]string{"", "", "dmfs", "smfs", "hmfs"}).Draw(t, "steering")
+	steering := append([]string{"", ""}, p.steering...)
+	if refused || len(p.steering) == 0 && rapid.IntRange(0, 9).Draw(t, "steering of no use") == 9 {
+		steering = []string{"", "", "dmfs", "smfs", "hmfs"}
 	}
+	i.FlowSteeringMode = rapid.SampledFrom(steering).Draw(t, "steering")
 	for first := 0; first < i.NumVfs; {
 		last := rapid.IntRange(first, i.NumVfs-1).Draw(t, "last")
 		g := sriovv1.VfGroup{

@@ -20,9 +20,11 @@ import (
 
 // footprint is what a PF gets back when it leaves the spec.
 type footprint struct {
-	NumVFs      int
-	Mode        string
-	Steering    string
+	NumVFs   int
+	Mode     string
+	Steering string
+	// Inline mode, in switchdev mode: otherwise it goes with the VFs.
+	Inline      string
 	Autoprobe   bool
 	MTU         int
 	HWTCOffload bool
@@ -34,6 +36,9 @@ func footprintOf(pf *inventory.PF) footprint {
 	f := footprint{
 		NumVFs: *pf.NumVFs, Mode: pf.Eswitch.Mode, Steering: pf.SteeringMode, Autoprobe: *pf.Autoprobe,
 		MTU: pf.Netdev.MTU, HWTCOffload: pf.Netdev.HWTCOffload.On,
+	}
+	if f.Mode == "switchdev" {
+		f.Inline = pf.Eswitch.InlineMode
 	}
 	for i := range pf.VFs {
 		vf := &pf.VFs[i]

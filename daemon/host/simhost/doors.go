@@ -86,7 +86,13 @@ func (d devlinkDoor) Info(ctx context.Context, h host.DevlinkHandle) (host.Devli
 		if err != nil {
 			return host.DevlinkInfo{}, err
 		}
-		versions := map[string]string{fn.card.firmwareVersion: fn.card.firmware, "fw": fn.card.firmware}
+		versions := map[string]string{fn.card.firmwareVersion: fn.card.firmware}
+		switch fn.card.firmwareVersion {
+		case "fw.version":
+			versions["fw"] = fn.card.firmware
+		case "fw.app":
+			versions["fw.mgmt"] = "22.09.0-3"
+		}
 		fixed := map[string]string{}
 		if fn.card.psid != "" {
 			fixed["fw.psid"] = fn.card.psid

@@ -139,6 +139,31 @@ func TestRefusals(t *testing.T) {
 			log:  "newcomer 0000:c1:00.0: Changing eswitch mode is allowed only if there is no VFs created",
 		},
 		{
+			name: "steering parameter in switchdev mode", nic: simhost.ConnectX5(), before: func(t *testing.T, k *simhost.Kernel) {
+				if err := k.Admin().Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf0), "switchdev"); err != nil {
+					t.Fatal(err)
+				}
+			},
+			do: func(t *testing.T, k *simhost.Kernel) error {
+				return k.Host().Devlink.SetParam(t.Context(), host.PCIHandle(pf0), "flow_steering_mode", "smfs")
+			},
+			want:      refusal{syscall.EOPNOTSUPP, "mlx5_core: Changing fs mode is not supported when eswitch offloads enabled."},
+			forbidden: "0000:5f:00.0: changing the steering mode in switchdev mode",
+		},
+		{
+			name: "steering file in switchdev mode", nic: simhost.ConnectX5(simhost.CompatSteering()), before: func(t *testing.T, k *simhost.Kernel) {
+				if err := k.Admin().Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf0), "switchdev"); err != nil {
+					t.Fatal(err)
+				}
+			},
+			do: func(t *testing.T, k *simhost.Kernel) error {
+				return k.Host().FS.WriteFile(t.Context(), "sys/class/net/ens41f0np0/compat/devlink/steering_mode", []byte("smfs"))
+			},
+			want:      refusal{Errno: syscall.EOPNOTSUPP},
+			log:       "mlx5_core 0000:5f:00.0: Changing fs mode is not supported when eswitch offloads enabled.",
+			forbidden: "0000:5f:00.0: changing the steering mode in switchdev mode",
+		},
+		{
 			name: "inline mode with bound VFs", nic: simhost.ConnectX4Lx(), before: admin(attr("0000:04:00.0", "sriov_numvfs"), "2"),
 			do: func(t *testing.T, k *simhost.Kernel) error {
 				return k.Host().Devlink.SetInlineMode(t.Context(), host.PCIHandle("0000:04:00.0"), "transport")
