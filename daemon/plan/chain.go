@@ -77,11 +77,11 @@ func (b *chainBuilder) rebuild() {
 	}
 }
 
-// takeAway removes the VFs and leaves the mode for legacy, unless VFs can be made
-// anew in it. With a driver that is not known the VFs go first: that no driver
-// refuses.
+// takeAway removes the VFs and leaves the mode for legacy, unless none are made
+// anew, or can be made in it. With a driver that is not known the VFs go first:
+// that no driver refuses.
 func (b *chainBuilder) takeAway() {
-	stays := b.desired.mode == b.mode && b.order != driver.VFsFirst && !b.needsLegacy()
+	stays := b.desired.mode == b.mode && !b.needsLegacy() && (b.order != driver.VFsFirst || b.numVFs == 0)
 	leaves := b.mode != sriovv1.EswitchModeLegacy && !stays
 	modeFirst := b.order == driver.VFsFirst && !b.trial
 	if leaves && modeFirst {
