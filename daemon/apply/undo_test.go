@@ -23,7 +23,7 @@ type footprint struct {
 	NumVFs   int
 	Mode     string
 	Steering string
-	// Inline mode, in switchdev mode: otherwise it goes with the VFs.
+	// Inline mode, in switchdev mode or without VFs: bound VFs keep it.
 	Inline      string
 	Autoprobe   bool
 	MTU         int
@@ -37,7 +37,7 @@ func footprintOf(pf *inventory.PF) footprint {
 		NumVFs: *pf.NumVFs, Mode: pf.Eswitch.Mode, Steering: pf.SteeringMode, Autoprobe: *pf.Autoprobe,
 		MTU: pf.Netdev.MTU, HWTCOffload: pf.Netdev.HWTCOffload.On,
 	}
-	if f.Mode == "switchdev" {
+	if f.Mode == "switchdev" || f.NumVFs == 0 {
 		f.Inline = pf.Eswitch.InlineMode
 	}
 	for i := range pf.VFs {

@@ -36,6 +36,7 @@ func (s *subject) stages() (stages []Stage, waiting []int) {
 		b.rebuild()
 	} else {
 		b.setSteering()
+		b.setInlineBack()
 	}
 	b.settleLinks()
 	b.settleVFs()
@@ -57,6 +58,7 @@ func (b *chainBuilder) rebuild() {
 	b.takeAway()
 	b.fresh = true
 	b.setSteering()
+	b.setInlineBack()
 	if b.numVFs > 0 {
 		b.setAutoprobe(ptr(!b.createsUnbound()))
 		b.setUp()
@@ -104,7 +106,7 @@ func (b *chainBuilder) enter() {
 	if !b.switchdev() || b.mode == b.desired.mode {
 		return
 	}
-	// The vports of new VFs have the default, whatever the eswitch says.
+	// The vports of new VFs have the device's default, whatever the eswitch says.
 	if b.inline != "" && b.pf.Eswitch.InlineMode != "" {
 		b.add(SetInlineMode{PF: b.desired.pf, Mode: b.inline})
 	}
@@ -113,6 +115,15 @@ func (b *chainBuilder) enter() {
 		set.Trial = b.order
 	}
 	b.setMode(set)
+}
+
+// setInlineBack gives the eswitch of a PF that goes back to legacy mode its first
+// inline mode. With bound VFs the driver refuses it, and nobody needs it.
+func (b *chainBuilder) setInlineBack() {
+	back := b.spec == nil && b.mode == sriovv1.EswitchModeLegacy && !b.switchdev()
+	if back && b.inline != "" && b.pf.Eswitch.InlineMode != "" && b.inline != b.pf.Eswitch.InlineMode && (b.fresh || len(b.unbindAll()) == 0) {
+		b.add(SetInlineMode{PF: b.desired.pf, Mode: b.inline})
+	}
 }
 
 func (b *chainBuilder) setSteering() {

@@ -168,7 +168,7 @@ func fromLedger(address string, owned ledger.PF, s driver.Strategy, pf *inventor
 			d.steering = ""
 		}
 	}
-	if d.structure && d.switchdev() && s.InlineModes[pf.DeviceID] != "" {
+	if d.structure && s.InlineModes[pf.DeviceID] != "" {
 		d.inline = initial.InlineMode
 	}
 	// A netdev comes out of a mode change down, and VFs need their PF up.

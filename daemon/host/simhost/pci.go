@@ -306,8 +306,6 @@ func (k *Kernel) removeVFs(pf *function) {
 		k.uevent("remove", vf)
 	}
 	p.vfs = nil
-	// the minimal inline mode is that of the vports
-	p.inline = pf.card.inline
 	k.dropRepresentors(pf)
 	clear(p.admin)
 	k.uevent("change", pf)
