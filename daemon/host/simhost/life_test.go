@@ -249,6 +249,31 @@ func TestDelayedWrite(t *testing.T) {
 	}
 }
 
+// Parameter and inline mode are set with the lock of their device, and of no other.
+func TestModesTakeLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := connectX5(t)
+		h, lasts := k.Host().Devlink, time.Hour
+		for op, set := range map[string]func() error{
+			"devlink.SetParam *":      func() error { return h.SetParam(t.Context(), host.PCIHandle(pf0), "flow_steering_mode", "smfs") },
+			"devlink.SetInlineMode *": func() error { return h.SetInlineMode(t.Context(), host.PCIHandle(pf0), "none") },
+		} {
+			k.Fail(simhost.Fault{Op: op, Delay: lasts})
+			// What the device says to it is not the point.
+			done, start := make(chan struct{}), time.Now()
+			go func() { defer close(done); _ = set() }()
+			synctest.Wait()
+			if _, err := h.Eswitch(t.Context(), host.PCIHandle(pf1)); err != nil || time.Since(start) > 0 {
+				t.Errorf("%s: the other device answered after %v: %v", op, time.Since(start), err)
+			}
+			if _, err := h.Eswitch(t.Context(), host.PCIHandle(pf0)); err != nil || time.Since(start) != lasts {
+				t.Errorf("%s: the device answered after %v: %v", op, time.Since(start), err)
+			}
+			<-done
+		}
+	})
+}
+
 // A lock that a write holds is free after a reboot, and whoever waited is dead.
 func TestRebootFreesLocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
