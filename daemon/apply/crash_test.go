@@ -150,10 +150,15 @@ func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeSt
 	found := led.Record()
 	// What was noted in an earlier boot means nothing.
 	maps.DeleteFunc(found.PFs, func(_ string, pf ledger.PF) bool { return pf.BootID != observed.BootID })
+	dump := k.Dump()
 	if !p.Empty() {
-		// The orders of VFs and mode take turns while a driver refuses both.
+		// The orders of VFs and mode take turns while an unknown driver refuses
+		// both, and only one of them turns autoprobe off before it is refused.
 		found.Orders = nil
+		if strings.Contains(dump, "driver newcomer") {
+			dump = strings.NewReplacer("autoprobe true", "autoprobe -", "autoprobe false", "autoprobe -").Replace(dump)
+		}
 	}
 	record, err := json.MarshalIndent(found, "", " ")
-	return ending{dump: k.Dump(), ledger: string(record)}, err
+	return ending{dump: dump, ledger: string(record)}, err
 }
