@@ -153,12 +153,30 @@ func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeSt
 	dump := k.Dump()
 	if !p.Empty() {
 		// The orders of VFs and mode take turns while an unknown driver refuses
-		// both, and only one of them turns autoprobe off before it is refused.
+		// both, and they are refused at different points: how far the last one came
+		// depends on the number of turns.
 		found.Orders = nil
-		if strings.Contains(dump, "driver newcomer") {
-			dump = strings.NewReplacer("autoprobe true", "autoprobe -", "autoprobe false", "autoprobe -").Replace(dump)
-		}
+		dump = withoutTrials(dump)
 	}
 	record, err := json.MarshalIndent(found, "", " ")
 	return ending{dump: dump, ledger: string(record)}, err
+}
+
+// withoutTrials leaves out of a dump how far an order that is tried on a driver
+// that is not known has come: the PF's VFs, autoprobe and everything of its VFs.
+func withoutTrials(dump string) string {
+	var out []string
+	trial := false
+	for line := range strings.Lines(dump) {
+		if !strings.HasPrefix(line, " ") {
+			before, _, found := strings.Cut(line, " driver newcomer ")
+			if trial = found; trial {
+				line = before + " on trial\n"
+			}
+		}
+		if !trial || !strings.HasPrefix(line, " ") || strings.HasPrefix(line, "  netdev ") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "")
 }

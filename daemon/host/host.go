@@ -11,6 +11,7 @@ import (
 // ends, with the cause of that in its error, even if the kernel does not return.
 type Host struct {
 	FS      FS
+	Files   Files
 	Devlink Devlink
 	Links   Links
 	Ethtool Ethtool

@@ -5,11 +5,58 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 )
 
+// phase is a part of the work on a PF. PFs that depend on each other go through
+// the phases in step, see inStep.
+type phase int
+
+const (
+	// release: VFs are unbound and removed, the eswitch goes back to legacy mode.
+	release phase = iota
+	// device: what is set without VFs and in legacy mode.
+	device
+	// create: VFs and switchdev mode come about.
+	create
+	// links: the PF's own link and the representors.
+	links
+	// bind: VFs get their drivers and settings.
+	bind
+	// finish: what must be the last of all.
+	finish
+
+	phases
+)
+
+// work is what is to be done on one PF, phase by phase.
+type work [phases][]Stage
+
+// inStep orders the work on PFs that depend on each other: none enters a phase
+// before all have left the one before it. Within a phase they go side by side.
+func inStep(works ...work) []Stage {
+	var out []Stage
+	for p := range phases {
+		for i := 0; ; i++ {
+			var together Stage
+			for _, w := range works {
+				if i < len(w[p]) {
+					together = append(together, w[p][i]...)
+				}
+			}
+			if len(together) == 0 {
+				break
+			}
+			out = append(out, together)
+		}
+	}
+	return out
+}
+
 // chainBuilder writes down the stages of one PF and follows what they make of
 // it, so that a step which changes nothing is not written down.
 type chainBuilder struct {
 	*subject
-	stages []Stage
+	work work
+	// in is the phase that stages are added to.
+	in phase
 
 	// What is true of the PF after the stages so far. hwtc and autoprobe are nil
 	// while not known; desired.mode is the wanted mode, mode the one in force.
@@ -23,9 +70,9 @@ type chainBuilder struct {
 	waiting []int
 }
 
-// stages returns the work on the PF, none if there is none, and the VFs that are
-// left as they are until their users are gone.
-func (s *subject) stages() (stages []Stage, waiting []int) {
+// plan returns the work on the PF, and the VFs that are left as they are until
+// their users are gone.
+func (s *subject) plan() (w work, waiting []int) {
 	// A PF without a netdev is blocked.
 	n := s.pf.Netdev
 	b := &chainBuilder{subject: s, autoprobeNow: s.pf.Autoprobe, up: n.Up, mode: modeOf(s.pf)}
@@ -33,32 +80,37 @@ func (s *subject) stages() (stages []Stage, waiting []int) {
 		b.hwtcNow = ptr(n.HWTCOffload.On)
 	}
 	if s.rebuilds() {
-		b.rebuild()
-	} else {
-		b.setSteering()
-		b.setInlineBack()
+		b.in = release
+		b.takeAway()
+		b.fresh = true
 	}
+	b.in = device
+	b.setSteering()
+	b.setInlineBack()
+	if b.fresh {
+		b.in = create
+		b.createVFs()
+	}
+	b.in = links
 	b.settleLinks()
+	b.in = bind
 	b.settleVFs()
+	b.in = finish
 	b.setAutoprobe(s.autoprobe)
-	return b.stages, b.waiting
+	return b.work, b.waiting
 }
 
 // add appends a stage, unless it is empty.
 func (b *chainBuilder) add(steps ...Step) {
 	if len(steps) > 0 {
-		b.stages = append(b.stages, steps)
+		b.work[b.in] = append(b.work[b.in], steps)
 	}
 }
 
-// rebuild takes the VFs away and makes them anew, in the order of the driver:
-// domain rules are at driver.Default.
-func (b *chainBuilder) rebuild() {
+// createVFs makes VFs and switchdev mode, in the order of the driver: the rules
+// are at driver.Default.
+func (b *chainBuilder) createVFs() {
 	pf := b.desired.pf
-	b.takeAway()
-	b.fresh = true
-	b.setSteering()
-	b.setInlineBack()
 	if b.numVFs > 0 {
 		b.setAutoprobe(ptr(!b.createsUnbound()))
 		b.setUp()
@@ -235,24 +287,24 @@ func (b *chainBuilder) settleVFs() {
 		if vf == nil && !b.fresh || w.binding == leave {
 			continue
 		}
-		bind := b.bind(i, w)
+		step := b.bindStep(i, w)
 		switch {
-		case bind == nil:
+		case step == nil:
 		case w.binding == kernelDriver || w.binding == kernelIfUnbound:
-			kernel = append(kernel, bind)
+			kernel = append(kernel, step)
 			probed = true
 		default:
-			user = append(user, bind)
+			user = append(user, step)
 		}
 		// An override is set after the bind that it must not disturb.
-		switch step := b.override(i, w, bind != nil); {
-		case step == nil:
+		switch change := b.override(i, w, step != nil); {
+		case change == nil:
 		case w.binding == vfio || w.binding == named:
-			late = append(late, step)
+			late = append(late, change)
 		default:
-			settings = append(settings, step)
+			settings = append(settings, change)
 		}
-		settings = append(settings, b.settings(i, w, bind != nil)...)
+		settings = append(settings, b.settings(i, w, step != nil)...)
 	}
 	if probed {
 		// The kernel refuses to bind a VF without override while autoprobe is off.
@@ -291,8 +343,8 @@ func (b *chainBuilder) override(index int, w vfWant, binds bool) Step {
 	return SetVFOverride{PF: b.desired.pf, VF: index, Driver: want}
 }
 
-// bind returns the step that gives a VF the wanted driver, nil if it has it.
-func (b *chainBuilder) bind(index int, w vfWant) Step {
+// bindStep returns the step that gives a VF the wanted driver, nil if it has it.
+func (b *chainBuilder) bindStep(index int, w vfWant) Step {
 	pf := b.desired.pf
 	vf := b.pf.VF(index)
 	if b.fresh {

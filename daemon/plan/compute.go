@@ -91,7 +91,8 @@ func (p *Plan) add(s *subject) (idle bool) {
 	}
 	blockers := append(s.skipUnreadableVFs(), s.groupBlockers()...)
 	p.Blockers = append(p.Blockers, blockers...)
-	stages, waiting := s.stages()
+	w, waiting := s.plan()
+	stages := inStep(w)
 	if len(stages) > 0 {
 		p.Chains = append(p.Chains, Chain{PFs: []string{s.desired.pf}, Stages: stages})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/devlink"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/ethtool"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/files"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/kmsg"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/podresources"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
@@ -41,17 +42,33 @@ func Open(o Options) (host.Host, io.Closer, error) {
 	if !filepath.IsAbs(root) {
 		return host.Host{}, nil, errors.New("the host's root must be an absolute path: " + root)
 	}
-	files, err := sysfs.Open(root)
+	attributes, err := sysfs.Open(root)
 	if err != nil {
 		return host.Host{}, nil, err
 	}
+	own, err := files.Open(root)
+	if err != nil {
+		return host.Host{}, nil, errors.Join(err, attributes.Close())
+	}
 	return host.Host{
-		FS:      files,
+		FS:      attributes,
+		Files:   own,
 		Devlink: &devlink.Client{},
 		Links:   &rtnl.Client{NodeIP: o.NodeIP},
 		Ethtool: &ethtool.Client{},
 		Events:  &uevent.Client{},
 		Pods:    podresources.New(cmp.Or(o.KubeletSocket, filepath.Join(root, KubeletSocket))),
 		Log:     kmsg.New(filepath.Join(root, "dev/kmsg")),
-	}, files, nil
+	}, closers{attributes, own}, nil
+}
+
+// closers are closed together.
+type closers []io.Closer
+
+func (c closers) Close() error {
+	var errs []error
+	for _, each := range c {
+		errs = append(errs, each.Close())
+	}
+	return errors.Join(errs...)
 }

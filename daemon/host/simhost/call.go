@@ -76,6 +76,7 @@ type handle struct {
 func (h *handle) host() host.Host {
 	return host.Host{
 		FS:      fsDoor{h},
+		Files:   filesDoor{h},
 		Devlink: devlinkDoor{h},
 		Links:   linksDoor{h},
 		Ethtool: ethtoolDoor{h},
@@ -482,7 +483,7 @@ const storeFile = "ledger"
 func (s *Store) Load(ctx context.Context) ([]byte, error) {
 	c := call{kind: "store.Load", object: storeFile, words: "reading", device: storeFile}
 	return run(ctx, s.h, c, func() ([]byte, error) {
-		data, ok := s.h.k.files[storeFile]
+		data, ok := s.h.k.stored[storeFile]
 		if !ok {
 			return nil, refuse(syscall.ENOENT)
 		}
@@ -494,7 +495,7 @@ func (s *Store) Load(ctx context.Context) ([]byte, error) {
 func (s *Store) Save(ctx context.Context, data []byte) error {
 	c := call{kind: "store.Save", object: storeFile, write: true, words: "writing", device: storeFile}
 	_, err := run(ctx, s.h, c, func() (struct{}, error) {
-		s.h.k.files[storeFile] = append([]byte(nil), data...)
+		s.h.k.stored[storeFile] = append([]byte(nil), data...)
 		return struct{}{}, nil
 	})
 	return err

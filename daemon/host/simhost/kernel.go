@@ -15,6 +15,8 @@ type Options struct {
 	NICs []NIC
 	// NoIOMMU leaves every function without an IOMMU group.
 	NoIOMMU bool
+	// ReadOnly are folders on file systems that are mounted read-only: "usr".
+	ReadOnly []string
 	// Delays of what the real kernel does later or slowly.
 	Delays Delays
 }
@@ -78,7 +80,9 @@ type Kernel struct {
 	// nodeNetwork is the reason by name of netdev; it is configuration of the
 	// host and comes back after a reboot.
 	nodeNetwork map[string]string
-	files       map[string][]byte
+	stored      map[string][]byte
+	// disk are files and folders outside of sysfs and procfs, by path.
+	disk disk
 
 	subscribers map[*subscriber]struct{}
 	log         []string
@@ -111,7 +115,8 @@ func New(opts Options) *Kernel {
 		groups:      map[string]int{},
 		pods:        pods{owners: map[string]string{}},
 		nodeNetwork: map[string]string{managementName: "carries the default route"},
-		files:       map[string][]byte{},
+		stored:      map[string][]byte{},
+		disk:        newDisk(),
 		subscribers: map[*subscriber]struct{}{},
 		gen:         &generation{dead: make(chan struct{})},
 	}
