@@ -41,7 +41,7 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*##/ {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: k8s-binaries ## Show the main job on an embedded control plane with simulated nodes (KEEP=1 keeps it running)
+demo: k8s-binaries ## Show the main job on simulated nodes and an embedded control plane (SCENARIO=name picks a story, KEEP=1 keeps it running)
 	@echo "==> building the demo"
 	@go build -o $(BIN)/demo ./hack/demo
 	@$(BIN)/demo

@@ -1,7 +1,8 @@
-// Command demo shows the product's main job on this machine: a real control
-// plane, the manager, and three daemons on simulated nodes (two with a dual-port
-// ConnectX-5, one with an Intel 82576). It applies a policy, shows how the nodes
-// get there, prints the result and ends; KEEP=1 keeps it running for kubectl.
+// Command demo shows what the product does on this machine: a real control plane,
+// the manager, and daemons on simulated nodes. It applies a policy of
+// config/samples, shows how the nodes get there, prints the result and ends.
 //
-// It exits 1 with the reason if the nodes do not converge.
+// SCENARIO names the story, see scenario.go; KEEP=1 keeps it running for kubectl;
+// VERBOSE=1 shows the components' logs. It exits 1 with the reason if the nodes do
+// not converge.
 package main

@@ -19,16 +19,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
-	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
 	"github.com/sriov-offload/sriov-offload-operator/test/controlplane"
 	"github.com/sriov-offload/sriov-offload-operator/test/fleet"
 )
-
-// The policy of the Kube-OVN guide, as it is written there.
-const policyFile = "config/samples/sriovnetwork_v1_sriovnetworknodepolicy_kube-ovn.yaml"
-
-// namespace of the operator in the Kube-OVN guide.
-const namespace = "kube-system"
 
 // patience is how long the nodes may take.
 const patience = 60 * time.Second
@@ -44,54 +37,59 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	scene, err := scenarioNamed(os.Getenv("SCENARIO"))
+	if err != nil {
+		return err
+	}
 	setLogger()
 	say("starting a control plane (etcd and kube-apiserver)")
 	cp, err := controlplane.Start(ctx, controlplane.Options{})
 	if err != nil {
 		return err
 	}
-	err = runOn(ctx, cp)
+	err = scene.runOn(ctx, cp)
 	return errors.Join(err, cp.Stop())
 }
 
-func runOn(ctx context.Context, cp *controlplane.ControlPlane) error {
-	say("starting the manager and three nodes: node1 and node2 with a dual-port ConnectX-5, node3 with an Intel 82576")
-	nodes := simulatedNodes()
+func (s *scenario) runOn(ctx context.Context, cp *controlplane.ControlPlane) error {
+	nodes := s.nodes()
 	defer func() {
 		for _, n := range nodes {
 			n.Kernel.Close()
 		}
 	}()
-	f, err := fleet.Start(ctx, fleet.Options{Config: cp.Config, Namespace: namespace, Nodes: nodes})
+	policy, err := loadPolicy(s.policy)
 	if err != nil {
 		return err
 	}
-	err = show(ctx, cp, f, nodes)
+	say("starting the manager and " + s.machines)
+	f, err := fleet.Start(ctx, fleet.Options{Config: cp.Config, Namespace: policy.Namespace, Nodes: nodes})
+	if err != nil {
+		return err
+	}
+	err = s.show(ctx, cp, f, nodes, policy)
 	return errors.Join(err, f.Stop())
 }
 
-func show(ctx context.Context, cp *controlplane.ControlPlane, f *fleet.Fleet, nodes []fleet.Node) error {
-	policy, err := loadPolicy()
-	if err != nil {
-		return err
-	}
+func (s *scenario) show(ctx context.Context, cp *controlplane.ControlPlane, f *fleet.Fleet, nodes []fleet.Node, policy *sriovv1.SriovNetworkNodePolicy) error {
 	began := time.Now()
-	say("applying the policy of the Kube-OVN guide, unchanged: " + policyFile)
+	say(s.title + ": " + s.policy)
 	if err := f.Client.Create(ctx, policy); err != nil {
 		return fmt.Errorf("applying the policy: %w", err)
 	}
-	if err := watch(ctx, f, nodes, policy); err != nil {
+	v := view{fleet: f, nodes: nodes, policy: policy, ready: s.ready}
+	if err := v.watch(ctx); err != nil {
 		return err
 	}
 	say(fmt.Sprintf("converged in %.1f s", time.Since(began).Seconds()))
-	if err := printResult(ctx, f, policy); err != nil {
+	if err := v.printResult(ctx); err != nil {
 		return err
 	}
-	return goOn(ctx, cp)
+	return goOn(ctx, cp, policy)
 }
 
 // goOn tells how to look around, and waits when KEEP=1.
-func goOn(ctx context.Context, cp *controlplane.ControlPlane) error {
+func goOn(ctx context.Context, cp *controlplane.ControlPlane, policy *sriovv1.SriovNetworkNodePolicy) error {
 	if os.Getenv("KEEP") != "1" {
 		say("to look around with kubectl, keep it running: KEEP=1 make demo")
 		return nil
@@ -113,65 +111,51 @@ func goOn(ctx context.Context, cp *controlplane.ControlPlane) error {
   export KUBECONFIG=%s
   bin/k8s/kubectl get sriov -A
   bin/k8s/kubectl -n %s get sns node1 -o yaml
-  bin/k8s/kubectl -n %s patch snp policy --type merge -p '{"spec":{"numVfs":2}}'
+  bin/k8s/kubectl -n %s patch snp %s --type merge -p '{"spec":{"numVfs":2}}'
 
-`, file, namespace, namespace)
+`, file, policy.Namespace, policy.Namespace, policy.Name)
 	say("running until interrupted (Ctrl-C)")
 	<-ctx.Done()
 	return nil
 }
 
-func simulatedNodes() []fleet.Node {
-	machine := func(nic simhost.NIC) *simhost.Kernel {
-		return simhost.New(simhost.Options{NICs: []simhost.NIC{nic}, Delays: simhost.TypicalDelays()})
-	}
-	// As in the guide, whose firmware allows three VFs on each port.
-	connectX := func() *simhost.Kernel { return machine(simhost.ConnectX5(simhost.TotalVFs(3))) }
-	return []fleet.Node{
-		{Name: "node1", Kernel: connectX()},
-		{Name: "node2", Kernel: connectX()},
-		{Name: "node3", Kernel: machine(simhost.Igb82576())},
-	}
-}
-
-func loadPolicy() (*sriovv1.SriovNetworkNodePolicy, error) {
+func loadPolicy(name string) (*sriovv1.SriovNetworkNodePolicy, error) {
 	root, err := controlplane.ModuleRoot()
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(filepath.Join(root, policyFile))
+	data, err := os.ReadFile(filepath.Join(root, name))
 	if err != nil {
 		return nil, fmt.Errorf("reading the policy: %w", err)
 	}
 	policy := &sriovv1.SriovNetworkNodePolicy{}
 	if err := yaml.UnmarshalStrict(data, policy); err != nil {
-		return nil, fmt.Errorf("reading the policy %s: %w", policyFile, err)
+		return nil, fmt.Errorf("reading the policy %s: %w", name, err)
 	}
 	return policy, nil
 }
 
 // printResult shows what the API server holds in the end.
-func printResult(ctx context.Context, f *fleet.Fleet, policy *sriovv1.SriovNetworkNodePolicy) error {
-	for _, name := range []string{"node1", "node2", "node3"} {
+func (v *view) printResult(ctx context.Context) error {
+	for _, node := range v.nodes {
 		state := &sriovv1.SriovNetworkNodeState{}
-		if err := f.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, state); err != nil {
+		if err := v.fleet.Client.Get(ctx, client.ObjectKey{Namespace: v.policy.Namespace, Name: node.Name}, state); err != nil {
 			return err
 		}
-		state.ManagedFields = nil
-		if err := printYAML("SriovNetworkNodeState "+name, map[string]any{"spec": state.Spec, "status": state.Status}); err != nil {
+		if err := printYAML("SriovNetworkNodeState "+node.Name, map[string]any{"spec": state.Spec, "status": state.Status}); err != nil {
 			return err
 		}
 	}
-	configMap, err := devicePluginConfig(ctx, f, "node1")
+	configMap, err := v.devicePluginConfig(ctx)
 	if err != nil {
 		return err
 	}
-	say("ConfigMap device-plugin-config-node1, config.json")
+	say("ConfigMap device-plugin-config-" + v.nodes[0].Name + ", config.json")
 	fmt.Println(configMap)
-	if err := f.Client.Get(ctx, client.ObjectKeyFromObject(policy), policy); err != nil {
+	if err := v.fleet.Client.Get(ctx, client.ObjectKeyFromObject(v.policy), v.policy); err != nil {
 		return err
 	}
-	return printYAML("status of the policy", policy.Status)
+	return printYAML("status of the policy", v.policy.Status)
 }
 
 func printYAML(title string, v any) error {

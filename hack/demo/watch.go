@@ -27,18 +27,26 @@ import (
 // simulated kernel is like at this moment.
 type row struct{ node, ready, reason, vfs, bound, eswitch, plan string }
 
+// view looks at a fleet and the policy that it carries out on ready nodes.
+type view struct {
+	fleet  *fleet.Fleet
+	nodes  []fleet.Node
+	policy *sriovv1.SriovNetworkNodePolicy
+	ready  int
+}
+
 // watch shows how the nodes move until the policy and every node are ready.
-func watch(parent context.Context, f *fleet.Fleet, nodes []fleet.Node, policy *sriovv1.SriovNetworkNodePolicy) error {
+func (v *view) watch(parent context.Context) error {
 	ctx, cancel := context.WithTimeout(parent, patience)
 	defer cancel()
 	screen := newScreen()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if err := f.Err(); err != nil {
+		if err := v.fleet.Err(); err != nil {
 			return err
 		}
-		rows, missing, err := look(ctx, f, nodes, policy)
+		rows, missing, err := v.look(ctx)
 		if err == nil {
 			screen.draw(rows)
 			if missing == nil {
@@ -56,10 +64,10 @@ func watch(parent context.Context, f *fleet.Fleet, nodes []fleet.Node, policy *s
 }
 
 // look reads the fleet; missing says what is not there yet.
-func look(ctx context.Context, f *fleet.Fleet, nodes []fleet.Node, policy *sriovv1.SriovNetworkNodePolicy) (rows []row, missing, err error) {
-	for _, node := range nodes {
+func (v *view) look(ctx context.Context) (rows []row, missing, err error) {
+	for _, node := range v.nodes {
 		var s sriovv1.SriovNetworkNodeState
-		err := f.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: node.Name}, &s)
+		err := v.fleet.Client.Get(ctx, client.ObjectKey{Namespace: v.policy.Namespace, Name: node.Name}, &s)
 		if apierrors.IsNotFound(err) {
 			missing = fmt.Errorf("node %s has no state yet", node.Name)
 			continue
@@ -75,15 +83,15 @@ func look(ctx context.Context, f *fleet.Fleet, nodes []fleet.Node, policy *sriov
 		missing = cmp.Or(missing, nodeMissing(&s))
 	}
 	var current sriovv1.SriovNetworkNodePolicy
-	if err := f.Client.Get(ctx, client.ObjectKeyFromObject(policy), &current); err != nil {
+	if err := v.fleet.Client.Get(ctx, client.ObjectKeyFromObject(v.policy), &current); err != nil {
 		return nil, nil, err
 	}
 	ready := readyCondition(current.Status.Conditions)
-	if ready.Status != metav1.ConditionTrue || current.Status.ObservedGeneration != current.Generation || current.Status.ReadyNodes != 2 {
-		missing = cmp.Or(missing, fmt.Errorf("policy %s: %d of 2 nodes ready: %s: %s", current.Name, current.Status.ReadyNodes, ready.Reason, ready.Message))
+	if ready.Status != metav1.ConditionTrue || current.Status.ObservedGeneration != current.Generation || current.Status.ReadyNodes != v.ready {
+		missing = cmp.Or(missing, fmt.Errorf("policy %s: %d of %d nodes ready: %s: %s", current.Name, current.Status.ReadyNodes, v.ready, ready.Reason, ready.Message))
 	}
 	if missing == nil {
-		_, missing = devicePluginConfig(ctx, f, "node1")
+		_, missing = v.devicePluginConfig(ctx)
 	}
 	return rows, missing, nil
 }
@@ -124,10 +132,11 @@ func nodeRow(s *sriovv1.SriovNetworkNodeState, live inventory.Node) row {
 	return r
 }
 
-func devicePluginConfig(ctx context.Context, f *fleet.Fleet, node string) (string, error) {
+// devicePluginConfig returns that of the first node.
+func (v *view) devicePluginConfig(ctx context.Context) (string, error) {
 	var cm corev1.ConfigMap
-	key := client.ObjectKey{Namespace: namespace, Name: "device-plugin-config-" + node}
-	if err := f.Client.Get(ctx, key, &cm); err != nil {
+	key := client.ObjectKey{Namespace: v.policy.Namespace, Name: "device-plugin-config-" + v.nodes[0].Name}
+	if err := v.fleet.Client.Get(ctx, key, &cm); err != nil {
 		return "", err
 	}
 	return cm.Data["config.json"], nil

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
+	"github.com/sriov-offload/sriov-offload-operator/test/fleet"
+)
+
+// scenario is one story that the demo tells: machines, and a policy of
+// config/samples that is applied to them.
+type scenario struct {
+	name string
+	// title says what is applied, machines what the nodes are.
+	title, machines string
+	policy          string
+	nodes           func() []fleet.Node
+	// ready is how many nodes the policy configures.
+	ready int
+}
+
+const samples = "config/samples/sriovnetwork_v1_sriovnetworknodepolicy_"
+
+// scenarios by name; the first is what make demo shows.
+func scenarios() []*scenario {
+	return []*scenario{
+		{
+			name: "switchdev", policy: samples + "kube-ovn.yaml", ready: 2,
+			title:    "applying the policy of the Kube-OVN guide, unchanged",
+			machines: "three nodes: node1 and node2 with a dual-port ConnectX-5, node3 with an Intel 82576",
+			nodes: func() []fleet.Node {
+				// As in the guide, whose firmware allows three VFs on each port.
+				nic := simhost.ConnectX5(simhost.TotalVFs(3))
+				return []fleet.Node{machine("node1", nic), machine("node2", nic), machine("node3", simhost.Igb82576())}
+			},
+		},
+	}
+}
+
+func machine(name string, nics ...simhost.NIC) fleet.Node {
+	return fleet.Node{Name: name, Kernel: simhost.New(simhost.Options{NICs: nics, Delays: simhost.TypicalDelays()})}
+}
+
+// scenarioNamed returns a scenario, the first one for an empty name.
+func scenarioNamed(name string) (*scenario, error) {
+	all := scenarios()
+	if name == "" {
+		return all[0], nil
+	}
+	i := slices.IndexFunc(all, func(s *scenario) bool { return s.name == name })
+	if i < 0 {
+		var names []string
+		for _, s := range all {
+			names = append(names, s.name)
+		}
+		return nil, fmt.Errorf("SCENARIO is %q: choose one of %s", name, strings.Join(names, ", "))
+	}
+	return all[i], nil
+}
