@@ -75,6 +75,15 @@ func (d disk) resolve(name string, followed int) (string, error) {
 	return name, nil
 }
 
+// at is where a path leads, empty if nothing is there.
+func (d disk) at(name string) string {
+	at, err := d.resolve(name, 0)
+	if err != nil || d[at] == nil {
+		return ""
+	}
+	return at
+}
+
 func (d disk) node(name string, f *file, followed int) *node {
 	switch {
 	case f.folder:
@@ -183,8 +192,8 @@ func (d filesDoor) Remove(ctx context.Context, name string) error {
 		if err := badPath(name); err != nil {
 			return nothing{}, err
 		}
-		at, err := d.k.disk.resolve(name, 0)
-		if err != nil || d.k.disk[at] == nil {
+		at := d.k.disk.at(name)
+		if at == "" {
 			return nothing{}, nil
 		}
 		switch err := d.k.writable(name); {
@@ -205,8 +214,8 @@ func (d filesDoor) RemoveDir(ctx context.Context, name string) error {
 		if err := badPath(name); err != nil {
 			return nothing{}, err
 		}
-		at, err := d.k.disk.resolve(name, 0)
-		if err != nil || d.k.disk[at] == nil {
+		at := d.k.disk.at(name)
+		if at == "" {
 			return nothing{}, nil
 		}
 		switch err := d.k.writable(name); {
