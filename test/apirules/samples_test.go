@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -56,6 +57,27 @@ var _ = Describe("samples", func() {
 			Expect(kinds).To(HaveKey(kind))
 		}
 		expectDecodable(ctx)
+	})
+
+	It("of the pages about the guides are accepted as written", func(ctx SpecContext) {
+		root, err := controlplane.ModuleRoot()
+		Expect(err).NotTo(HaveOccurred())
+		pages, err := filepath.Glob(filepath.Join(root, "docs", "guides", "*.md"))
+		Expect(err).NotTo(HaveOccurred())
+		found := 0
+		for _, page := range pages {
+			data, err := os.ReadFile(page)
+			Expect(err).NotTo(HaveOccurred())
+			for _, block := range yamlBlocks(string(data)) {
+				for _, obj := range objectsIn([]byte(block)) {
+					By(filepath.Base(page) + " " + obj.GetName())
+					ensureNamespace(ctx, obj.GetNamespace())
+					Expect(client.WithFieldValidation(api, metav1.FieldValidationStrict).Create(ctx, obj, client.DryRunAll)).To(Succeed())
+					found++
+				}
+			}
+		}
+		Expect(found).To(BeNumerically(">=", len(pages)-1))
 	})
 
 	It("have the guide's policy word for word", func() {
@@ -205,6 +227,17 @@ func sample(name string) []byte {
 	data, err := os.ReadFile(filepath.Join(root, "config", "samples", name))
 	Expect(err).NotTo(HaveOccurred())
 	return data
+}
+
+// yamlBlocks returns the blocks of YAML in a page.
+func yamlBlocks(page string) []string {
+	var out []string
+	for i, part := range strings.Split(page, "```") {
+		if text, ok := strings.CutPrefix(part, "yaml\n"); ok && i%2 == 1 {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 func objectsIn(data []byte) []*unstructured.Unstructured {
