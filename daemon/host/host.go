@@ -14,6 +14,7 @@ type Host struct {
 	Files   Files
 	Devlink Devlink
 	Links   Links
+	Bonds   Bonds
 	Ethtool Ethtool
 	Events  Events
 	Pods    Pods

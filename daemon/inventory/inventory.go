@@ -9,8 +9,10 @@ type Node struct {
 	// PFs ordered by PCI address: every PCI network function with the SR-IOV
 	// capability, with or without VFs.
 	PFs []PF
-	// Bonds ordered by name: those with at least one PF as a member.
+	// Bonds ordered by name: all of the host's network namespace.
 	Bonds []Bond
+	// BondsUnknown is the reason why the bonds are not known; empty when they are.
+	BondsUnknown string
 	// PodsUnknown is the reason why it is not known which pods hold which VFs;
 	// empty when it is known.
 	PodsUnknown string
@@ -43,6 +45,9 @@ type PF struct {
 	Eswitch Eswitch
 	// SteeringMode is mlx5's flow steering mode; empty if the device has none.
 	SteeringMode string
+	// LAG over the ports of the NIC; read only while the PF is a member of a bond,
+	// nil otherwise.
+	LAG *LAG
 	// FirmwareVersion and BoardID as devlink reports them.
 	FirmwareVersion, BoardID string
 	// NodeNetwork says why the node's own network depends on this PF ("carries
@@ -138,14 +143,6 @@ type Representor struct {
 	// VF is the index of the VF it stands for.
 	VF     int
 	Netdev Netdev
-}
-
-// Bond is a kernel bonding device.
-type Bond struct {
-	Name string
-	Mode string
-	// Members and ActiveMembers are netdev names, ordered.
-	Members, ActiveMembers []string
 }
 
 // Unreadable is a fact that exists and could not be read.

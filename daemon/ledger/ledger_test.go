@@ -225,10 +225,10 @@ func TestUnreadable(t *testing.T) {
 		{"empty", "", ledger.ErrCorrupt},
 		{"cut off", `{"version": 1, "pfs": {`, ledger.ErrCorrupt},
 		{"no version", `{}`, ledger.ErrCorrupt},
-		{"unknown field", `{"version": 1, "bonds": {}}`, ledger.ErrCorrupt},
+		{"unknown field", `{"version": 1, "bridges": {}}`, ledger.ErrCorrupt},
 		{"trailing", `{"version": 1} {}`, ledger.ErrCorrupt},
 		{"not an object", `null`, ledger.ErrCorrupt},
-		{"newer", `{"version": 3, "bonds": {}}`, ledger.ErrNewer},
+		{"newer", `{"version": 4, "bridges": {}}`, ledger.ErrNewer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := ledger.FileStore{Path: filepath.Join(t.TempDir(), "ledger.json")}
@@ -310,7 +310,8 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": -1}}}}`))
 	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 99999, "driver": "a/b"}]}}}}`))
 	f.Add([]byte(`{"version": 2, "orders": {"octep": "ModeFirst", "a/b": ""}}`))
-	f.Add([]byte(`{"version": 3}`))
+	f.Add([]byte(`{"version": 4}`))
+	f.Add([]byte(`{"version": 3, "bonds": {"bond1": {"bootID": "b", "members": ["0000:5f:00.0", "a/b"]}}}`))
 	f.Add([]byte(``))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := ledger.Open(t.Context(), memory(data))

@@ -13,6 +13,8 @@ type Record struct {
 	Version int `json:"version"`
 	// PFs by PCI address.
 	PFs map[string]PF `json:"pfs,omitempty"`
+	// Bonds by name that we made, or were about to make.
+	Bonds map[string]Bond `json:"bonds,omitempty"`
 	// Orders by name of a PF driver that is not known: the order of VFs and
 	// switchdev mode that was tried last, which is the one that works unless it
 	// was refused. It outlives the PFs.
@@ -99,6 +101,7 @@ func (i *Initial) VF(index int) (InitialVF, bool) {
 func (r Record) clone() Record {
 	r.PFs = maps.Clone(r.PFs)
 	r.Orders = maps.Clone(r.Orders)
+	r.Bonds = maps.Clone(r.Bonds)
 	return r
 }
 

@@ -27,6 +27,9 @@ func (r *Record) valid() error {
 			return err
 		}
 	}
+	if err := r.validBonds(); err != nil {
+		return err
+	}
 	for _, driver := range slices.Sorted(maps.Keys(r.Orders)) {
 		where := fmt.Sprintf("orders[%q]", driver)
 		if !isName(driver) {

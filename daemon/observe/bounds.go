@@ -77,6 +77,7 @@ func patient(h host.Host) (host.Host, *patience) {
 	h.FS = files{h.FS, p}
 	h.Devlink = devlink{h.Devlink, p}
 	h.Links = rtnetlink{h.Links, p}
+	h.Bonds = bonding{h.Bonds, p}
 	h.Ethtool = features{h.Ethtool, p}
 	// That the kubelet is late says nothing of the kernel, nor the other way round.
 	h.Pods = kubelet{h.Pods, &patience{bound: podsBound}}
@@ -136,6 +137,15 @@ func (d rtnetlink) VFs(ctx context.Context, index int) ([]host.LinkVF, error) {
 
 func (d rtnetlink) NodeNetwork(ctx context.Context) (map[int]string, error) {
 	return ask(ctx, d.p, "", d.Links.NodeNetwork)
+}
+
+type bonding struct {
+	host.Bonds
+	p *patience
+}
+
+func (d bonding) List(ctx context.Context) ([]host.Bond, error) {
+	return ask(ctx, d.p, "", d.Bonds.List)
 }
 
 type features struct {

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
@@ -12,26 +11,22 @@ import (
 type links struct {
 	byIndex map[int]host.Link
 	byName  map[string]int
-	// byParent and byMaster hold ifindexes in the order of the dump; bySwitch
-	// those of VF representors.
+	// byParent holds ifindexes in the order of the dump; bySwitch those of VF
+	// representors.
 	byParent map[string][]int
-	byMaster map[int][]int
 	bySwitch map[string][]int
 }
 
 func newLinks(list []host.Link) links {
 	l := links{
 		byIndex: make(map[int]host.Link, len(list)), byName: make(map[string]int, len(list)),
-		byParent: map[string][]int{}, byMaster: map[int][]int{}, bySwitch: map[string][]int{},
+		byParent: map[string][]int{}, bySwitch: map[string][]int{},
 	}
 	for _, link := range list {
 		l.byIndex[link.Index] = link
 		l.byName[link.Name] = link.Index
 		if link.ParentDevice != "" {
 			l.byParent[link.ParentDevice] = append(l.byParent[link.ParentDevice], link.Index)
-		}
-		if link.MasterIndex != 0 {
-			l.byMaster[link.MasterIndex] = append(l.byMaster[link.MasterIndex], link.Index)
 		}
 		if _, ok := parseVFPort(link.PortName); ok && link.SwitchID != "" {
 			l.bySwitch[link.SwitchID] = append(l.bySwitch[link.SwitchID], link.Index)
@@ -90,25 +85,4 @@ func (l *links) netdev(link host.Link) *inventory.Netdev {
 		Master: master.Name, MasterKind: master.Kind,
 		SwitchID: link.SwitchID, PortName: link.PortName,
 	}
-}
-
-// bond is a bond's link as the inventory shows it. Only in active-backup mode
-// does the kernel name the active member; in the others every member that has a
-// carrier is active.
-func (l *links) bond(link host.Link) inventory.Bond {
-	b := inventory.Bond{Name: link.Name, Mode: link.BondMode}
-	for _, index := range l.byMaster[link.Index] {
-		member := l.byIndex[index]
-		b.Members = append(b.Members, member.Name)
-		active := member.Up && member.Carrier
-		if link.BondMode == "active-backup" {
-			active = index == link.BondActive
-		}
-		if active {
-			b.ActiveMembers = append(b.ActiveMembers, member.Name)
-		}
-	}
-	slices.SortFunc(b.Members, cmp.Compare[string])
-	slices.SortFunc(b.ActiveMembers, cmp.Compare[string])
-	return b
 }

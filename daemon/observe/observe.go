@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +75,7 @@ func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 		node.PFs = append(node.PFs, *pf)
 	}
 	s.addRepresentors(ctx, node.PFs)
-	node.Bonds = s.bonds(node.PFs)
+	s.addBonds(ctx, &node)
 	return node, nil
 }
 
@@ -134,25 +133,6 @@ func newScan(ctx context.Context, h host.Host) (*scan, error) {
 // having it and failing to tell.
 func missing(err error) bool {
 	return errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EOPNOTSUPP)
-}
-
-// bonds returns the bonds with at least one of the PFs as a member.
-func (s *scan) bonds(pfs []inventory.PF) []inventory.Bond {
-	var out []inventory.Bond
-	seen := map[int]bool{}
-	for _, pf := range pfs {
-		if pf.Netdev == nil {
-			continue
-		}
-		bond := s.links.byIndex[s.links.byIndex[pf.Netdev.Index].MasterIndex]
-		if bond.Kind != "bond" || seen[bond.Index] {
-			continue
-		}
-		seen[bond.Index] = true
-		out = append(out, s.links.bond(bond))
-	}
-	slices.SortFunc(out, func(a, b inventory.Bond) int { return cmp.Compare(a.Name, b.Name) })
-	return out
 }
 
 // device reads the attributes of one PCI function and remembers what it could

@@ -345,7 +345,10 @@ func TestBond(t *testing.T) {
 		t.Errorf("active members are %v, active-backup has one", got.ActiveMembers)
 	}
 	got.ActiveMembers = nil
-	want := inventory.Bond{Name: "bond1", Mode: "active-backup", Members: []string{"ens41f0np0", "ens41f1np1"}}
+	want := inventory.Bond{
+		Name: "bond1", Mode: "active-backup", XmitHashPolicy: "layer2", LACPRate: "slow", MTU: 1500,
+		Members: []string{"ens41f0np0", "ens41f1np1"}, NodeNetwork: "carries the default route",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("bond (-want +got):\n%s", diff)
 	}

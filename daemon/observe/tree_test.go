@@ -66,8 +66,13 @@ type static struct {
 }
 
 func (s static) host(files host.FS) host.Host {
-	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s}
+	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, Bonds: noBonds{}}
 }
+
+// noBonds is a machine without bonds.
+type noBonds struct{ host.Bonds }
+
+func (noBonds) List(context.Context) ([]host.Bond, error) { return nil, nil }
 
 func refusal(errno syscall.Errno) error {
 	return &host.Error{Op: "asking", Object: "it", Errno: errno}

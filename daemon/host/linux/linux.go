@@ -50,11 +50,13 @@ func Open(o Options) (host.Host, io.Closer, error) {
 	if err != nil {
 		return host.Host{}, nil, errors.Join(err, attributes.Close())
 	}
+	links := &rtnl.Client{NodeIP: o.NodeIP}
 	return host.Host{
 		FS:      attributes,
 		Files:   own,
 		Devlink: &devlink.Client{},
-		Links:   &rtnl.Client{NodeIP: o.NodeIP},
+		Links:   links,
+		Bonds:   &rtnl.Bonds{Client: links},
 		Ethtool: &ethtool.Client{},
 		Events:  &uevent.Client{},
 		Pods:    podresources.New(cmp.Or(o.KubeletSocket, filepath.Join(root, KubeletSocket))),

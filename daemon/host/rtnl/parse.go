@@ -3,7 +3,6 @@ package rtnl
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"net"
 
 	"github.com/vishvananda/netlink/nl"
@@ -117,11 +116,7 @@ func (l *link) parseInfo(info []byte) {
 
 // bondModeName returns the kernel's word for a bond mode.
 func bondModeName(mode int) string {
-	names := [...]string{"balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"}
-	if mode < 0 || mode >= len(names) {
-		return fmt.Sprintf("unknown(%d)", mode)
-	}
-	return names[mode]
+	return named(bondModes[:], mode)
 }
 
 // parseVFs parses the VFs of an RTM_NEWLINK message.

@@ -2,7 +2,6 @@ package simhost
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -49,55 +48,25 @@ func offloadable(mode string) (known, ok bool) {
 	return false, false
 }
 
-// lag is the state of a card's link aggregation in hardware.
-type lag struct {
-	active bool
-	// kind is "switchdev" for VF-LAG and "roce" otherwise.
-	kind string
-	// broken: the LAG could not be taken down because VFs were bound; only a
-	// driver restart helps.
-	broken bool
-}
-
 // AddBond creates a bond with all its options, down and without members.
 func (k *Kernel) AddBond(name string, o BondOptions) error {
-	return k.scenario("adding bond", name, func() error {
-		if k.links.byName[name] != nil {
-			return refuse(syscall.EEXIST)
-		}
-		if o.Mode == "" {
-			o.Mode = bondModes[0].name
-		}
-		if known, _ := offloadable(o.Mode); !known || name == "" || len(name) > 15 {
-			return refuse(syscall.EINVAL)
-		}
-		if o.MTU == 0 {
-			o.MTU = 1500
-		}
-		k.addLink(&link{name: name, mac: "0e:b0:00:00:00:00", mtu: o.MTU, role: roleBond, bond: &bond{BondOptions: o}})
-		return nil
-	})
+	return k.scenario("adding bond", name, func() error { return k.addBond(name, o) })
 }
 
 // SetBondMode changes the mode, which the kernel allows only while the bond
 // has no members and is down.
 func (k *Kernel) SetBondMode(name, mode string) error {
-	return k.scenario("setting mode "+mode, name, func() error {
+	return k.SetBondOptions(name, BondOptions{Mode: mode})
+}
+
+// SetBondOptions changes the options that are not empty, the MTU left out.
+func (k *Kernel) SetBondOptions(name string, o BondOptions) error {
+	return k.scenario("setting bond options", name, func() error {
 		l := k.links.byName[name]
-		known, _ := offloadable(mode)
-		switch {
-		case l == nil || l.bond == nil:
+		if l == nil || l.bond == nil {
 			return refuse(syscall.ENODEV)
-		case !known:
-			return refuse(syscall.EINVAL)
-		case len(l.bond.members) > 0:
-			return refuse(syscall.ENOTEMPTY)
-		case l.up:
-			return refuse(syscall.EBUSY)
 		}
-		l.bond.Mode = mode
-		k.netlink(l)
-		return nil
+		return k.setBond(l, o)
 	})
 }
 
@@ -106,34 +75,11 @@ func (k *Kernel) SetBondMode(name, mode string) error {
 func (k *Kernel) Enslave(bondName, netdev string) error {
 	return k.scenario("enslaving "+netdev, bondName, func() error {
 		b, l := k.links.byName[bondName], k.links.byName[netdev]
-		switch {
-		case b == nil || b.bond == nil || l == nil:
+		if b == nil || b.bond == nil || l == nil {
 			return refuse(syscall.ENODEV)
-		case l.master == b:
-			return nil
-		case l.bond != nil:
-			return refusal{errno: syscall.EPERM, text: "Cannot enslave bond to itself."}
-		case l.up:
-			return refusal{errno: syscall.EPERM, text: "Device can not be enslaved while up"}
 		}
-		if l.master != nil {
-			k.release(l)
-		}
-		k.enslave(b, l)
-		return nil
+		return k.setMaster(l, b)
 	})
-}
-
-func (k *Kernel) enslave(b, l *link) {
-	if len(b.bond.members) == 0 {
-		b.mac = l.mac
-	}
-	b.bond.members = append(b.bond.members, l)
-	l.master, l.mac, l.mtu, l.up = b, b.mac, b.mtu, true
-	k.linkUp(l)
-	k.netlink(l)
-	k.netlink(b)
-	k.bondChanged(cardOf(l))
 }
 
 // Release takes a netdev out of its bond; it ends up down, with its own MAC.
@@ -143,20 +89,8 @@ func (k *Kernel) Release(netdev string) error {
 		if l == nil {
 			return refuse(syscall.ENODEV)
 		}
-		if l.master != nil {
-			k.release(l)
-		}
-		return nil
+		return k.setMaster(l, nil)
 	})
-}
-
-func (k *Kernel) release(l *link) {
-	b := l.master
-	b.bond.members = slices.DeleteFunc(b.bond.members, func(m *link) bool { return m == l })
-	l.master, l.mac, l.mtu, l.up, l.linked = nil, l.permanent, 1500, false, false
-	k.netlink(l)
-	k.netlink(b)
-	k.bondChanged(cardOf(l))
 }
 
 // DeleteBond releases the members and deletes the bond.
@@ -166,109 +100,9 @@ func (k *Kernel) DeleteBond(name string) error {
 		if b == nil || b.bond == nil {
 			return refuse(syscall.ENODEV)
 		}
-		for _, m := range slices.Clone(b.bond.members) {
-			k.release(m)
-		}
-		k.removeLink(b)
+		k.deleteBond(b)
 		return nil
 	})
-}
-
-// LAG returns the state of the LAG of the card that a PF belongs to: "active",
-// "disabled", or "broken" when only a driver restart helps.
-func (k *Kernel) LAG(pf string) string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	fn := k.functions[pf]
-	if fn == nil || fn.card == nil {
-		return "disabled"
-	}
-	return fn.card.lag.state()
-}
-
-func (l lag) state() string {
-	switch {
-	case l.broken:
-		return "broken"
-	case l.active:
-		return "active"
-	default:
-		return "disabled"
-	}
-}
-
-// bondChanged looks at a card's LAG again, later, as mlx5's work queue does.
-func (k *Kernel) bondChanged(c *card) {
-	if c == nil || c.driver != "mlx5_core" {
-		return
-	}
-	k.later(k.opts.Delays.LAG, func() { k.updateLAG(c) })
-}
-
-// updateLAG is mlx5_do_bond in drivers/net/ethernet/mellanox/mlx5/core/lag/lag.c.
-func (k *Kernel) updateLAG(c *card) {
-	kind, wanted := k.wantedLAG(c)
-	if c.lag.active && (!wanted || kind != c.lag.kind) {
-		k.stopLAG(c)
-	}
-	if !wanted || c.lag.active || c.lag.broken {
-		return
-	}
-	if slices.ContainsFunc(c.ports, bound) {
-		k.printk(c.ports[0], "Failed to activate VF LAG\nMake sure all VFs are unbound prior to VF LAG activation or deactivation")
-		return
-	}
-	c.lag = lag{active: true, kind: kind}
-	k.printk(c.ports[0], "lag map: port 1:1 port 2:2")
-	k.printk(c.ports[0], "shared_fdb:%d mode:%s", map[bool]int{true: 1}[kind == "switchdev"], kind)
-}
-
-// wantedLAG tells whether the bonds ask for a LAG over a card's ports.
-func (k *Kernel) wantedLAG(c *card) (kind string, wanted bool) {
-	var b *link
-	vfs, switchdev := 0, 0
-	for _, fn := range c.ports {
-		if fn.netdev == nil || fn.netdev.master == nil || fn.netdev.master.bond == nil {
-			return "", false
-		}
-		if b != nil && b != fn.netdev.master {
-			return "", false
-		}
-		b = fn.netdev.master
-		vfs += fn.pf.numVFs
-		if fn.pf.mode == modeSwitchdev {
-			switchdev++
-		}
-	}
-	if b == nil || len(c.ports) != 2 || len(b.bond.members) != 2 {
-		return "", false
-	}
-	if _, ok := offloadable(b.bond.Mode); !ok {
-		k.printk(c.ports[0], "Can't activate LAG offload, TX type isn't supported")
-		return "", false
-	}
-	switch {
-	case switchdev == 2:
-		return "switchdev", true
-	case switchdev == 0 && vfs == 0:
-		return "roce", true
-	default:
-		return "", false
-	}
-}
-
-// stopLAG is mlx5_disable_lag.
-func (k *Kernel) stopLAG(c *card) {
-	if !c.lag.active || c.lag.broken {
-		return
-	}
-	if slices.ContainsFunc(c.ports, bound) {
-		k.forbid(c.ports[0].address + ": taking the LAG down while VFs are bound")
-		k.printk(c.ports[0], "Failed to deactivate VF LAG; driver restart required\nMake sure all VFs are unbound prior to VF LAG activation or deactivation")
-		c.lag.broken = true
-		return
-	}
-	c.lag = lag{}
 }
 
 // active is the member that an active-backup bond uses.

@@ -79,6 +79,7 @@ func (h *handle) host() host.Host {
 		Files:   filesDoor{h},
 		Devlink: devlinkDoor{h},
 		Links:   linksDoor{h},
+		Bonds:   bondsDoor{h},
 		Ethtool: ethtoolDoor{h},
 		Events:  eventsDoor{h},
 		Pods:    podsDoor{h},

@@ -4,8 +4,10 @@ import (
 	"context"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 type fsDoor struct{ *handle }
@@ -78,9 +80,7 @@ func (d fsDoor) WriteFile(ctx context.Context, p string, data []byte) error {
 	value := strings.TrimSpace(string(data))
 	c := pathCall("fs.WriteFile", "writing "+value+" to", p)
 	c.write, c.value = true, value
-	if path.Base(p) == "sriov_numvfs" {
-		c.takes = d.k.opts.Delays.NumVFs
-	}
+	c.takes = d.k.writeTime(p, value)
 	_, err := run(ctx, d.handle, c, func() (nothing, error) {
 		n, err := d.k.lookup(p)
 		switch {
@@ -94,4 +94,30 @@ func (d fsDoor) WriteFile(ctx context.Context, p string, data []byte) error {
 		return nothing{}, n.write(string(data))
 	})
 	return err
+}
+
+// writeTime is how long a write of an attribute blocks.
+func (k *Kernel) writeTime(p, value string) time.Duration {
+	delays := &k.opts.Delays
+	switch path.Base(p) {
+	case "drivers_probe", "bind":
+		return delays.Probe
+	case "sriov_numvfs":
+		return delays.NumVFs + time.Duration(k.vfsConcerned(path.Base(path.Dir(p)), value))*delays.PerVF
+	}
+	return 0
+}
+
+// vfsConcerned is how many VFs come or go when a number is written.
+func (k *Kernel) vfsConcerned(pf, value string) int {
+	n, err := strconv.Atoi(value)
+	if err != nil || n > 0 {
+		return n
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if fn := k.functions[pf]; fn != nil && fn.pf != nil {
+		return fn.pf.numVFs
+	}
+	return 0
 }

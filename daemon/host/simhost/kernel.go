@@ -17,6 +17,11 @@ type Options struct {
 	NoIOMMU bool
 	// ReadOnly are folders on file systems that are mounted read-only: "usr".
 	ReadOnly []string
+	// NoBonding is a kernel without the bonding driver, NoDebugfs one that does not
+	// tell the state of a LAG.
+	NoBonding, NoDebugfs bool
+	// NoLACPPartner is a switch that does not speak LACP.
+	NoLACPPartner bool
 	// Delays of what the real kernel does later or slowly.
 	Delays Delays
 }
@@ -25,10 +30,17 @@ type Options struct {
 type Delays struct {
 	// NumVFs and Eswitch are how long the write itself blocks.
 	NumVFs, Eswitch time.Duration
+	// PerVF is how much longer a write of sriov_numvfs blocks for each VF.
+	PerVF time.Duration
+	// Probe is how long a driver's probe blocks the write that binds a VF.
+	Probe time.Duration
 	// VF is the time from sriov_numvfs to the VFs' PCI functions.
 	VF time.Duration
 	// Netdev is the time from binding a driver to its netdev.
 	Netdev time.Duration
+	// Rename is the time from a VF's or representor's netdev to its name by udev;
+	// until then it has the kernel's.
+	Rename time.Duration
 	// Representor is the time from the cause to VF representors.
 	Representor time.Duration
 	// Carrier is the time from setting a PF up to its carrier, and how long a

@@ -31,7 +31,9 @@ type link struct {
 	mac       string
 	permanent string
 	mtu       int
-	up        bool
+	// ownMTU is what a member of a bond gets back at its release.
+	ownMTU int
+	up     bool
 	// linked: a PF's port has link; it matters only while the netdev is up.
 	linked bool
 	role   linkRole
@@ -61,6 +63,9 @@ func newLinks() links {
 // addLink registers a netdev under a new ifindex; when its name is taken it
 // becomes eth<N>, as without udev.
 func (k *Kernel) addLink(l *link) {
+	if l.role == roleVF || l.role == roleRepresentor {
+		k.renamedLater(l)
+	}
 	for n := 0; k.links.byName[l.name] != nil; n++ {
 		l.name = fmt.Sprintf("eth%d", n)
 	}
@@ -72,6 +77,25 @@ func (k *Kernel) addLink(l *link) {
 	k.links.ordered = append(k.links.ordered, l)
 	k.links.byName[l.name], k.links.byIndex[l.index] = l, l
 	k.netlink(l)
+}
+
+// renamedLater lets a netdev arrive under the kernel's own name and get that of
+// udev's rules afterwards.
+func (k *Kernel) renamedLater(l *link) {
+	if k.opts.Delays.Rename <= 0 {
+		return
+	}
+	name := l.name
+	l.name = "eth0"
+	k.later(k.opts.Delays.Rename, func() {
+		if k.links.byIndex[l.index] != l || k.links.byName[name] != nil {
+			return
+		}
+		delete(k.links.byName, l.name)
+		l.name = name
+		k.links.byName[name] = l
+		k.netlink(l)
+	})
 }
 
 func (k *Kernel) removeLink(l *link) {
@@ -221,6 +245,12 @@ func (k *Kernel) setMTU(l *link, mtu int) error {
 	}
 	l.mtu = mtu
 	if l.bond != nil {
+		// bond_change_mtu: all members or none
+		for _, m := range l.bond.members {
+			if c := cardOf(m); c != nil && (mtu < c.minMTU || mtu > c.maxMTU) {
+				return refuse(syscall.EINVAL)
+			}
+		}
 		for _, m := range l.bond.members {
 			m.mtu = mtu
 			k.netlink(m)

@@ -92,6 +92,8 @@ type NIC struct {
 	plainRepresentors        bool
 	// firmwareVFs is how many VFs the firmware allows, if less than totalVFs.
 	firmwareVFs int
+	// lagVFs is how many VFs a port of a VF-LAG may have; 0 for any number.
+	lagVFs int
 	// furtherPorts is how many more physical ports each PF has (nfp).
 	furtherPorts int
 	// flower: the PF has a netdev without a port, and a representor of its own (nfp).
@@ -179,6 +181,9 @@ func CompatSteering() NICOption { return func(c *NIC) { c.compatSteering = true 
 // WithoutSteering is a driver that has no flow steering mode to choose.
 func WithoutSteering() NICOption { return func(c *NIC) { c.steering = nil } }
 
+// LAGVFs is how many VFs a port of a VF-LAG may have; 0 for any number.
+func LAGVFs(n int) NICOption { return func(c *NIC) { c.lagVFs = n } }
+
 // FirmwareVFs lets the firmware allow fewer VFs than sriov_totalvfs says.
 func FirmwareVFs(n int) NICOption { return func(c *NIC) { c.firmwareVFs = n } }
 
@@ -205,6 +210,7 @@ func ConnectX5(opts ...NICOption) NIC {
 		macs:      []string{"08:c0:eb:f4:85:ab", "08:c0:eb:f4:85:bb"},
 		numa:      0,
 		totalVFs:  8,
+		lagVFs:    64,
 		speedMbps: 25000,
 	}
 	return n.with(opts)

@@ -13,6 +13,7 @@ func ConnectX4Lx(opts ...NICOption) NIC {
 		macs:      []string{"50:6b:4b:0a:00:00", "50:6b:4b:0a:00:01"},
 		numa:      0,
 		totalVFs:  8,
+		lagVFs:    64,
 		speedMbps: 25000,
 	}
 	n.inline, n.inlineSettable = "link", true
