@@ -50,6 +50,8 @@ type Strategy struct {
 	// InlineModes are the eswitch inline modes that switchdev mode needs, by
 	// device ID of the PF.
 	InlineModes map[string]string
+	// LAG is nil when the driver offloads no bond.
+	LAG *LAG
 	// Note says, for people, what is particular about the driver.
 	Note string
 }
@@ -76,6 +78,7 @@ func Default() Table {
 			CreateUnbound: true,
 			AdminMAC:      true,
 			InlineModes:   map[string]string{"1013": "transport", "1015": "transport"},
+			LAG:           mlx5LAG(),
 			Note:          "VFs are unbound while the mode changes; the steering mode is set in legacy mode; ConnectX-4 and 4 Lx also get inline mode transport",
 		},
 		// "Changing eswitch mode is allowed only if there is no VFs created",

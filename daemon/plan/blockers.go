@@ -30,7 +30,6 @@ const (
 	CodeExternalSteering    = "ExternalSteeringMode"
 	CodeExternalMTU         = "ExternalMTUTooSmall"
 	CodeExternalAutoprobe   = "ExternalAutoprobeOff"
-	CodeBondUnsupported     = "BondUnsupported"
 	CodeSteeringUnsupported = "SteeringModeUnsupported"
 	CodeFirmwareUnsupported = "FirmwareAppUnsupported"
 	CodeVDPAUnsupported     = "VDPAUnsupported"
@@ -48,7 +47,9 @@ type BlockerCode struct {
 }
 
 // BlockerCodes lists every code that a plan can have, ordered as a planner meets them.
-func BlockerCodes() []BlockerCode {
+func BlockerCodes() []BlockerCode { return slices.Concat(deviceCodes(), bondCodes()) }
+
+func deviceCodes() []BlockerCode {
 	return []BlockerCode{
 		{CodePFNotFound, "The node has no PF with this PCI address.",
 			"Check that the NIC is seated and shows up in lspci; otherwise correct the policy's selector."},
@@ -96,8 +97,6 @@ func BlockerCodes() []BlockerCode {
 			"Install it on the host and remove firmwareApp from the policy."},
 		{CodeVDPAUnsupported, "vDPA devices are wanted, and this version does not make them.",
 			"Remove vdpaType from the policy."},
-		{CodeBondUnsupported, "A bond is wanted, and this version does not make it.",
-			"Remove bond from the policy."},
 		{CodeBridgeUnsupported, "An Open vSwitch bridge is wanted, and this version does not make it.",
 			"Attach the uplink to the bridge on the host and remove bridge from the policy."},
 		{CodeRDMAModeUnsupported, "An RDMA namespace mode is wanted, and this version does not set it.",

@@ -10,14 +10,20 @@ import (
 type phase int
 
 const (
+	// unseat: the VFs of PFs whose bond changes are unbound.
+	unseat phase = iota
+	// detach: bonds are taken apart.
+	detach
 	// release: VFs are unbound and removed, the eswitch goes back to legacy mode.
-	release phase = iota
+	release
 	// device: what is set without VFs and in legacy mode.
 	device
 	// create: VFs and switchdev mode come about.
 	create
 	// links: the PF's own link and the representors.
 	links
+	// attach: bonds are made, and offloaded by their NIC.
+	attach
 	// bind: VFs get their drivers and settings.
 	bind
 	// finish: what must be the last of all.
@@ -66,6 +72,8 @@ type chainBuilder struct {
 	mode         string
 	// fresh: the VFs and representors observed are gone, others took their place.
 	fresh bool
+	// unbound: the VFs observed have lost their drivers.
+	unbound bool
 	// waiting are VFs in use that are left as they are.
 	waiting []int
 }
@@ -79,10 +87,11 @@ func (s *subject) plan() (w work, waiting []int) {
 	if n.HWTCOffload != nil {
 		b.hwtcNow = ptr(n.HWTCOffload.On)
 	}
+	b.leaveSeat()
 	if s.rebuilds() {
 		b.in = release
 		b.takeAway()
-		b.fresh = true
+		b.fresh, b.unbound = true, false
 	}
 	b.in = device
 	b.setSteering()
@@ -93,6 +102,9 @@ func (s *subject) plan() (w work, waiting []int) {
 	}
 	b.in = links
 	b.settleLinks()
+	if s.seat.holds {
+		return b.work, nil
+	}
 	b.in = bind
 	b.settleVFs()
 	b.in = finish
@@ -139,7 +151,9 @@ func (b *chainBuilder) takeAway() {
 	leaves := b.mode != sriovv1.EswitchModeLegacy && !stays
 	modeFirst := b.order == driver.VFsFirst && !b.trial
 	if leaves && modeFirst {
-		b.add(b.unbindAll()...)
+		if !b.unbound {
+			b.add(b.unbindAll()...)
+		}
 		b.setMode(SetEswitchMode{Mode: sriovv1.EswitchModeLegacy})
 	}
 	if n := *b.pf.NumVFs; n > 0 {
@@ -227,7 +241,7 @@ func (b *chainBuilder) setOffload(want *bool) {
 
 // settleLinks brings the PF's own link and the representors to what is wanted.
 func (b *chainBuilder) settleLinks() {
-	if b.desired.up {
+	if b.desired.up && !b.seat.joins {
 		b.setUp()
 	}
 	pf := b.desired.pf
@@ -241,8 +255,16 @@ func (b *chainBuilder) settleLinks() {
 	if len(off) > 0 {
 		b.add(SetRepresentorHWTCOffload{PF: pf, VFs: off})
 	}
-	if !b.mtuReached(b.pf.Netdev.MTU) {
+	switch {
+	case b.seat.leaves && !b.seat.joins && b.mtu > 0:
+		// The kernel gives it the MTU from before the bond, which nobody knows.
+		b.add(SetMTU{PF: pf, MTU: b.mtu, AtLeast: !b.mtuExact})
+	case !b.mtuReached(b.pf.Netdev.MTU):
 		b.add(SetMTU{PF: pf, MTU: b.mtu, Lowers: b.mtu < b.pf.Netdev.MTU})
+	}
+	if b.seat.joins && b.up {
+		b.add(SetLinkDown{PF: pf})
+		b.up = false
 	}
 }
 
@@ -283,6 +305,9 @@ func (b *chainBuilder) settleVFs() {
 		vf := b.pf.VF(i)
 		if b.fresh {
 			vf = nil
+		}
+		if b.unbound && vf != nil {
+			w = b.restored(vf, w)
 		}
 		if vf == nil && !b.fresh || w.binding == leave {
 			continue
@@ -350,12 +375,12 @@ func (b *chainBuilder) bindStep(index int, w vfWant) Step {
 	if b.fresh {
 		vf = nil
 	}
-	if vf != nil && b.bound(vf, w) {
+	if vf != nil && !b.unbound && b.bound(vf, w) {
 		return nil
 	}
 	switch w.binding {
 	case unbound:
-		if b.fresh && b.createsUnbound() {
+		if b.fresh && b.createsUnbound() || b.unbound {
 			return nil
 		}
 		return UnbindVF{PF: pf, VF: index}

@@ -19,6 +19,8 @@ type subject struct {
 	// order of VFs and mode; trial tells that it may be the wrong one.
 	order driver.Order
 	trial bool
+	// seat is the PF's place in bonds.
+	seat seat
 }
 
 func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
@@ -60,7 +62,7 @@ func (s *subject) checkFacts() []Blocker {
 	known := map[string]bool{}
 	for _, u := range s.pf.Unreadable {
 		_, ofVF := vfOf(u.Fact)
-		if !s.needs(u.Fact) || known[u.Fact] || ofVF && !s.rebuilds() {
+		if !s.needs(u.Fact) || known[u.Fact] || ofVF && !s.rebuilds() && !s.seat.unbinds {
 			continue
 		}
 		known[u.Fact] = true
@@ -269,7 +271,7 @@ func (s *subject) checkInterruption() []Blocker {
 	switch {
 	case s.pf.NodeNetwork != "":
 		return s.blocks(CodeNodeNetwork, "%s is wanted, but the PF %s", change, s.pf.NodeNetwork)
-	case n.Master != "":
+	case n.Master != "" && !s.seat.in[n.Master]:
 		return s.blocks(CodePFHasMaster, "%s is wanted, but the PF's netdev %s is a member of %s", change, n.Name, masterText(n))
 	}
 	return nil
@@ -373,7 +375,7 @@ func (s *subject) groupBlockers() []Blocker {
 // bridge, because that one sets its members' MTU.
 func (s *subject) mtuBlockers() []Blocker {
 	n := s.pf.Netdev
-	if s.mtuReached(n.MTU) || s.pf.NodeNetwork == "" && n.Master == "" {
+	if s.seat.leaves || s.mtuReached(n.MTU) || s.pf.NodeNetwork == "" && n.Master == "" {
 		return nil
 	}
 	// What was a member's MTU when we came, its master has changed since.
@@ -425,19 +427,9 @@ func (s *subject) bound(vf *inventory.VF, w vfWant) bool {
 }
 
 // nodeBlockers finds what the spec wants of the node as a whole, or of several
-// PFs, and this version does not do. The members of a bond are returned: VFs that
-// are bound before the bond exists would keep it from being offloaded.
-func nodeBlockers(spec *sriovv1.SriovNetworkNodeStateSpec) (blockers []Blocker, bonded map[string]bool) {
-	bonded = map[string]bool{}
-	for i := range spec.Bonds {
-		for _, member := range spec.Bonds[i].Members {
-			bonded[member] = true
-			blockers = append(blockers, blocker(member, CodeBondUnsupported, "bond %s is wanted by policy %s", spec.Bonds[i].Name, spec.Bonds[i].PolicyName))
-		}
-		if len(spec.Bonds[i].Members) == 0 {
-			blockers = append(blockers, blocker("", CodeBondUnsupported, "bond %s is wanted by policy %s", spec.Bonds[i].Name, spec.Bonds[i].PolicyName))
-		}
-	}
+// PFs, and this version does not do.
+func nodeBlockers(spec *sriovv1.SriovNetworkNodeStateSpec) []Blocker {
+	var blockers []Blocker
 	for i := range spec.Bridges.OVS {
 		bridge := &spec.Bridges.OVS[i]
 		for _, uplink := range bridge.Uplinks {
@@ -450,5 +442,5 @@ func nodeBlockers(spec *sriovv1.SriovNetworkNodeStateSpec) (blockers []Blocker, 
 	if spec.System.RdmaMode != "" {
 		blockers = append(blockers, blocker("", CodeRDMAModeUnsupported, "RDMA namespace mode %s is wanted", spec.System.RdmaMode))
 	}
-	return blockers, bonded
+	return blockers
 }

@@ -18,18 +18,21 @@ func Compute(in Input) Plan {
 	if in.Spec.ComputedFrom == "" {
 		return p
 	}
-	var bonded map[string]bool
-	p.Blockers, bonded = nodeBlockers(&in.Spec)
+	p.Blockers = nodeBlockers(&in.Spec)
+	teams := p.teams(&in)
 	wanted := map[string]bool{}
 	for i := range in.Spec.Interfaces {
 		iface := &in.Spec.Interfaces[i]
 		wanted[iface.PCIAddress] = true
-		p.addWanted(&in, iface, bonded[iface.PCIAddress])
+		p.addWanted(&in, iface, teams.of(iface.PCIAddress))
 	}
 	for _, address := range slices.Sorted(maps.Keys(in.Owned.PFs)) {
 		if !wanted[address] {
-			p.addGivenBack(&in, address)
+			p.addGivenBack(&in, address, teams.of(address))
 		}
+	}
+	for _, t := range teams {
+		p.addTeam(&in, t)
 	}
 	slices.SortStableFunc(p.Chains, func(a, b Chain) int { return strings.Compare(a.PFs[0], b.PFs[0]) })
 	slices.SortStableFunc(p.Waiting, func(a, b Waiting) int { return strings.Compare(a.PF, b.PF) })
@@ -39,7 +42,7 @@ func Compute(in Input) Plan {
 }
 
 // addWanted plans a PF of the spec.
-func (p *Plan) addWanted(in *Input, iface *sriovv1.Interface, blocked bool) {
+func (p *Plan) addWanted(in *Input, iface *sriovv1.Interface, t *team) {
 	pf := in.Observed.PF(iface.PCIAddress)
 	if pf == nil {
 		p.Blockers = append(p.Blockers, blocker(iface.PCIAddress, CodePFNotFound, "there is no PF with PCI address %s on this node", iface.PCIAddress))
@@ -53,15 +56,18 @@ func (p *Plan) addWanted(in *Input, iface *sriovv1.Interface, blocked bool) {
 	if want.external && in.Owned.PFs[iface.PCIAddress].OwnsVFs {
 		p.Released = append(p.Released, iface.PCIAddress)
 	}
-	if !blocked {
-		p.add(newSubject(in, want, strategy, pf))
+	s := newSubject(in, want, strategy, pf)
+	if t != nil {
+		t.join(s)
+		return
 	}
+	p.add(s)
 }
 
 // addGivenBack plans a PF that is ours and no longer in the spec. A PF that is
 // not there stays in the ledger: the NIC may come back. What we made in another
 // boot or on another NIC is gone; what is there now is somebody else's.
-func (p *Plan) addGivenBack(in *Input, address string) {
+func (p *Plan) addGivenBack(in *Input, address string, t *team) {
 	pf := in.Observed.PF(address)
 	if pf == nil {
 		return
@@ -73,7 +79,12 @@ func (p *Plan) addGivenBack(in *Input, address string) {
 	}
 	strategy := in.Drivers.For(pf.Driver)
 	want := fromLedger(address, owned, strategy, pf)
-	if idle := p.add(newSubject(in, want, strategy, pf)); idle {
+	s := newSubject(in, want, strategy, pf)
+	if t != nil {
+		t.join(s)
+		return
+	}
+	if idle := p.add(s); idle {
 		p.Released = append(p.Released, address)
 	}
 }
@@ -112,16 +123,18 @@ func Disruption(p Plan, observed inventory.Node) (sriovv1.Disruption, []string) 
 	pods := map[string]bool{}
 	disruption := sriovv1.DisruptionNone
 	for _, step := range p.Steps() {
-		pf := observed.PF(step.Device())
-		if pf == nil {
-			continue
-		}
 		t := step.touches()
-		if pf.NodeNetwork != "" && (t.link || touchesUpVF(pf, t)) {
-			disruption = sriovv1.DisruptionNode
-		}
-		if loses(pf, t, observed.PodsUnknown != "", pods) && disruption == sriovv1.DisruptionNone {
-			disruption = sriovv1.DisruptionVFPods
+		for _, address := range devices(step) {
+			pf := observed.PF(address)
+			if pf == nil {
+				continue
+			}
+			if pf.NodeNetwork != "" && (t.link || touchesUpVF(pf, t)) {
+				disruption = sriovv1.DisruptionNode
+			}
+			if loses(pf, t, observed.PodsUnknown != "", pods) && disruption == sriovv1.DisruptionNone {
+				disruption = sriovv1.DisruptionVFPods
+			}
 		}
 	}
 	return disruption, slices.Sorted(maps.Keys(pods))
@@ -131,12 +144,12 @@ func Disruption(p Plan, observed inventory.Node) (sriovv1.Disruption, []string) 
 func TouchesVFs(c Chain, observed inventory.Node) bool {
 	for _, stage := range c.Stages {
 		for _, step := range stage {
-			pf, t := observed.PF(step.Device()), step.touches()
-			if pf == nil {
-				continue
-			}
-			if slices.ContainsFunc(pf.VFs, func(vf inventory.VF) bool { return t.all || slices.Contains(t.vfs, vf.Index) }) {
-				return true
+			t := step.touches()
+			for _, address := range devices(step) {
+				pf := observed.PF(address)
+				if pf != nil && slices.ContainsFunc(pf.VFs, func(vf inventory.VF) bool { return t.all || slices.Contains(t.vfs, vf.Index) }) {
+					return true
+				}
 			}
 		}
 	}

@@ -114,7 +114,7 @@ func text(p plan.Plan, observed inventory.Node) string {
 				if i > 0 {
 					mark = "|"
 				}
-				fmt.Fprintf(&b, "  %s %s\n", mark, strings.TrimPrefix(s.String(), s.Device()+": "))
+				fmt.Fprintf(&b, "  %s %s\n", mark, withoutDevice(c, s))
 			}
 		}
 	}
@@ -130,9 +130,20 @@ func text(p plan.Plan, observed inventory.Node) string {
 	for _, pf := range p.Released {
 		fmt.Fprintf(&b, "released %s\n", pf)
 	}
+	for _, bond := range p.ReleasedBonds {
+		fmt.Fprintf(&b, "released bond %s\n", bond)
+	}
 	disruption, pods := plan.Disruption(p, observed)
 	fmt.Fprintf(&b, "disruption %s %s\n", disruption, strings.Join(pods, " "))
 	return b.String()
+}
+
+// withoutDevice leaves the PF out of a step's text if the chain has no other.
+func withoutDevice(c plan.Chain, s plan.Step) string {
+	if len(c.PFs) > 1 {
+		return s.String()
+	}
+	return strings.TrimPrefix(s.String(), s.Device()+": ")
 }
 
 // newMachine builds a machine from commands:
@@ -144,6 +155,8 @@ func text(p plan.Plan, observed inventory.Node) string {
 //	unbind PF VF       bind PF VF DRIVER      override PF VF DRIVER
 //	pod PF VF POD      hostpod PF VF POD      bond NAME NETDEV
 //	unbindpf PF        network NETDEV WHY...
+//	makebond NAME OPTION...  join BOND NETDEV    leave NETDEV
+//	keepmac PF VF
 func newMachine(t testing.TB, script string) *simhost.Kernel {
 	t.Helper()
 	var opts simhost.Options
@@ -283,7 +296,7 @@ func (m *machine) run(command string, args []string) error {
 	case "bond":
 		return errors.Join(m.k.AddBond(args[0], simhost.BondOptions{Mode: "active-backup"}), m.k.Enslave(args[0], args[1]))
 	default:
-		return errors.New("no such command")
+		return m.bonding(command, args)
 	}
 	return nil
 }

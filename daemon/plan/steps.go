@@ -50,6 +50,8 @@ type SetMTU struct {
 	// Lowers tells that the PF's MTU is larger now: frames of a VF whose user has a
 	// larger MTU are then dropped.
 	Lowers bool
+	// AtLeast leaves a larger MTU as it is.
+	AtLeast bool
 }
 
 // SetEswitchMode sets the mode of the PF's eswitch.
