@@ -16,7 +16,8 @@ const (
 	ConditionConflicted = "Conflicted"
 	// ConditionOffloadReady is true on a node state when every PF that should be
 	// in switchdev mode is, with hw-tc-offload on the uplink and on every
-	// representor.
+	// representor, and every bond is there with its ports and is not known not to
+	// be offloaded.
 	ConditionOffloadReady = "OffloadReady"
 )
 

@@ -458,16 +458,46 @@ type BondStatus struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=64
 	ActiveMembers []string `json:"activeMembers,omitempty"`
-	// vfLAG tells whether the NIC offloads the bond.
+	// mtu of the bond in bytes, which is its members' too.
+	//
+	// +optional
+	MTU int `json:"mtu,omitempty"`
+	// linkAdminState up or down.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	LinkAdminState string `json:"linkAdminState,omitempty"`
+	// carrier tells whether a member has a link.
+	//
+	// +optional
+	Carrier *bool `json:"carrier,omitempty"`
+	// lacp is what an 802.3ad bond agreed on with the switch; absent in other modes and while no member has joined.
+	//
+	// +optional
+	LACP *BondLACP `json:"lacp,omitempty"`
+	// vfLAG tells whether the NIC offloads the bond; unknown where the kernel does not tell.
 	//
 	// +optional
 	// +kubebuilder:validation:Enum=active;inactive;unknown
 	VFLAG string `json:"vfLAG,omitempty"`
-	// reason why vfLAG is not active.
+	// reason why vfLAG is not active, or not known.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Reason string `json:"reason,omitempty"`
+}
+
+// BondLACP is the active aggregator of an 802.3ad bond.
+type BondLACP struct {
+	// partnerMac is the switch's; absent while no switch answers.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	PartnerMAC string `json:"partnerMac,omitempty"`
+	// ports is how many members are in the aggregator.
+	//
+	// +optional
+	Ports int `json:"ports,omitempty"`
 }
 
 // PlanStatus is the published plan.

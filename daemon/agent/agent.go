@@ -88,6 +88,9 @@ func (a *Agent) nextTurn(facts Facts) time.Duration {
 	if facts.Decision.Verdict == WaitForDrain {
 		next = min(next, heldRetry)
 	}
+	if waitsForBond(facts.Plan) {
+		next = min(next, bondRetry)
+	}
 	if retry := a.retries.next(time.Now()); retry > 0 {
 		next = min(next, retry)
 	}
@@ -208,6 +211,9 @@ func (a *Agent) forget(ctx context.Context, p plan.Plan) error {
 	var errs []error
 	for _, pf := range p.Released {
 		errs = append(errs, a.ledger.Forget(ctx, pf))
+	}
+	if len(p.ReleasedBonds) > 0 {
+		errs = append(errs, a.ledger.ForgetBonds(ctx, p.ReleasedBonds...))
 	}
 	return errors.Join(errs...)
 }

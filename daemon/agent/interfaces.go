@@ -118,24 +118,12 @@ func eswitchMode(e inventory.Eswitch) string {
 	}
 }
 
-func bonds(n *inventory.Node) []sriovv1.BondStatus {
-	var out []sriovv1.BondStatus
-	for _, b := range n.Bonds {
-		out = append(out, sriovv1.BondStatus{
-			Name: b.Name, Mode: b.Mode, Members: memberAddresses(n, b.Members), ActiveMembers: memberAddresses(n, b.ActiveMembers),
-			VFLAG: "unknown", Reason: "this bond is not managed by the operator",
-		})
-	}
-	return out
-}
-
 // memberAddresses gives the PCI address of a member that is a PF, else its name.
 func memberAddresses(n *inventory.Node, names []string) []string {
 	out := make([]string, 0, len(names))
 	for _, name := range names {
-		i := slices.IndexFunc(n.PFs, func(p inventory.PF) bool { return p.Netdev != nil && p.Netdev.Name == name })
-		if i >= 0 {
-			name = n.PFs[i].PCIAddress
+		if pf := n.ByNetdev(name); pf != nil {
+			name = pf.PCIAddress
 		}
 		out = append(out, name)
 	}

@@ -47,7 +47,7 @@ func Report(existing sriovv1.SriovNetworkNodeStateStatus, f Facts, now metav1.Ti
 	if f.Observed != nil {
 		s.Inventory = inventoryState(f.Observed)
 		s.Interfaces = interfaces(f)
-		s.Bonds = bonds(f.Observed)
+		s.Bonds = bonds(f)
 	}
 	for i := range s.Interfaces {
 		s.NumVfs += s.Interfaces[i].NumVfs
@@ -150,7 +150,7 @@ func conditions(existing []metav1.Condition, f Facts, now metav1.Time) []metav1.
 }
 
 // offload tells whether every PF that should be in switchdev mode can offload:
-// mode, uplink and every representor. A PF whose facts are not known cannot.
+// mode, uplink, every representor and the bonds. A PF whose facts are not known cannot.
 func offload(f Facts) (ready bool, reason, message string) {
 	if f.Observed == nil {
 		return false, sriovv1.ReasonUnknown, "the host could not be read"
@@ -168,7 +168,10 @@ func offload(f Facts) (ready bool, reason, message string) {
 	if wanted == 0 {
 		return false, sriovv1.ReasonNoSwitchdev, "no PF of this node should be in switchdev mode"
 	}
-	return true, sriovv1.ReasonOffloadReady, fmt.Sprintf("%d PFs are in switchdev mode, hw-tc-offload is on for each uplink and representor", wanted)
+	if missing := bondsMissing(f); missing != "" {
+		return false, sriovv1.ReasonOffloadIncomplete, missing
+	}
+	return true, sriovv1.ReasonOffloadReady, fmt.Sprintf("%d PFs are in switchdev mode, hw-tc-offload is on for each uplink and representor", wanted) + bondsText(f)
 }
 
 func offloadMissing(want sriovv1.Interface, pf *inventory.PF) string {

@@ -77,7 +77,13 @@ func faultf(kind failure.Fault, format string, args ...any) error {
 // await returns when done says so. An error of done ends it; the end of ctx is a
 // fault that says what was missing.
 func (r *runner) await(ctx context.Context, what string, done func(context.Context) (bool, error)) error {
-	for gap := firstGap; ; gap = min(2*gap, maxGap) {
+	return r.awaitEvery(ctx, maxGap, what, done)
+}
+
+// awaitEvery is await for a fact that no event tells: it is looked at as often as
+// most says.
+func (r *runner) awaitEvery(ctx context.Context, most time.Duration, what string, done func(context.Context) (bool, error)) error {
+	for gap := firstGap; ; gap = min(2*gap, most) {
 		changed := r.watch.next()
 		ok, err := done(ctx)
 		if err == nil && ok {

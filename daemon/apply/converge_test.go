@@ -77,7 +77,12 @@ func explained(t *turn) error {
 func settled(first, second *turn) error {
 	failed := map[string]bool{}
 	for i := range first.result.Failures {
-		failed[first.result.Failures[i].PF] = true
+		for _, c := range first.run.Chains {
+			// A failure ends the chain of all its PFs.
+			for _, pf := range c.PFs {
+				failed[pf] = failed[pf] || slices.Contains(c.PFs, first.result.Failures[i].PF)
+			}
+		}
 	}
 	for _, c := range second.run.Chains {
 		if !failed[c.PFs[0]] {
@@ -99,7 +104,12 @@ func reached(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNo
 		skip[b.PF] = true
 	}
 	for _, c := range last.plan.Chains {
-		skip[c.PFs[0]] = true
+		for _, pf := range c.PFs {
+			skip[pf] = true
+		}
+	}
+	if err := bondsReached(spec, &observed, skip); err != nil {
+		return err
 	}
 	for i := range spec.Interfaces {
 		want := &spec.Interfaces[i]

@@ -150,6 +150,7 @@ func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeSt
 	found := led.Record()
 	// What was noted in an earlier boot means nothing.
 	maps.DeleteFunc(found.PFs, func(_ string, pf ledger.PF) bool { return pf.BootID != observed.BootID })
+	maps.DeleteFunc(found.Bonds, func(_ string, b ledger.Bond) bool { return b.BootID != observed.BootID })
 	dump := k.Dump()
 	if !p.Empty() {
 		// The orders of VFs and mode take turns while an unknown driver refuses

@@ -17,8 +17,10 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
 
-// parallel bounds the steps of a stage that run at the same time.
-const parallel = 8
+// parallel bounds the steps of a stage that run at the same time on one PF: a
+// driver's probe of a VF waits for the firmware most of its time, and the firmware
+// of a PF serves some at a time. It is part of how long it takes to bind many VFs.
+const parallel = 16
 
 // logLines bounds what is read and reported of the kernel log.
 const logLines = 50
@@ -105,6 +107,11 @@ func Run(ctx context.Context, h host.Host, led *ledger.Ledger, observed inventor
 			f.Explanation = failure.Explain(failure.Signature{Fault: failure.FaultLedger})
 			return Result{Failures: []Failure{f}}
 		}
+	}
+	if err := led.ForgetBonds(ctx, p.ReleasedBonds...); err != nil {
+		f := Failure{Err: &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}}
+		f.Explanation = failure.Explain(failure.Signature{Fault: failure.FaultLedger})
+		return Result{Failures: []Failure{f}}
 	}
 	if p.Empty() {
 		return result
@@ -199,7 +206,7 @@ func (r *runner) unknownVFs(ctx context.Context, c plan.Chain) error {
 // chain runs one chain up to its first stage with a failure.
 func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fresh inventory.Node) Result {
 	var result Result
-	run := &chainRun{runner: r, pf: c.PFs[0], logBefore: r.kernelLog(ctx, c.PFs[0])}
+	run := &chainRun{runner: r, pfs: c.PFs, logBefore: r.kernelLogs(ctx, c.PFs)}
 	if err := r.meanwhile(ctx, c, fresh); err != nil {
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
@@ -212,6 +219,9 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 			return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 		}
 	}
+	if err := r.noteBonds(ctx, led, c); err != nil {
+		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
+	}
 	for i, stage := range c.Stages {
 		if i > 0 {
 			if err := run.recheck(ctx, c, i); err != nil {
@@ -223,7 +233,7 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 		result.Done = append(result.Done, done...)
 		if len(failures) > 0 {
 			result.Failures = failures
-			if err := r.judgeTrials(ctx, led, failures); err != nil {
+			if err := errors.Join(r.judgeTrials(ctx, led, failures), judgeBonds(ctx, led, failures)); err != nil {
 				err = &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
 				result.Failures = append(result.Failures, run.failure(ctx, nil, err))
 			}
@@ -235,12 +245,12 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 
 // note records a PF in the ledger before the first effect on it.
 func (r *runner) note(ctx context.Context, led *ledger.Ledger, c plan.Chain, address string) error {
-	var identity ledger.Identity
 	pf := r.observed.PF(address)
-	if pf != nil {
-		identity = plan.IdentityOf(r.observed, pf)
+	if pf == nil {
+		// Nothing is done to what is not there.
+		return nil
 	}
-	if err := led.Note(ctx, address, identity, initial(pf), c.Structural(address)); err != nil {
+	if err := led.Note(ctx, address, plan.IdentityOf(r.observed, pf), initial(pf), c.Structural(address)); err != nil {
 		return &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
 	}
 	return nil
@@ -249,8 +259,8 @@ func (r *runner) note(ctx context.Context, led *ledger.Ledger, c plan.Chain, add
 // chainRun is the run of one chain.
 type chainRun struct {
 	*runner
-	pf        string
-	logBefore []string
+	pfs       []string
+	logBefore [][]string
 }
 
 // recheck asks the kubelet once more before a later stage that could take a VF of
@@ -272,19 +282,23 @@ func (c *chainRun) recheck(ctx context.Context, whole plan.Chain, next int) erro
 	return c.meanwhile(ctx, rest, c.freshPods(ctx))
 }
 
-// stage runs the steps of a stage, at most parallel at a time, to their end.
+// stage runs the steps of a stage, at most parallel of a PF at a time, to their end.
 func (c *chainRun) stage(ctx context.Context, stage plan.Stage) (done []plan.Step, failures []Failure) {
 	errs := make([]error, len(stage))
 	exec := &executor{runner: c.runner}
 	if err := exec.prepare(ctx, stage); err != nil {
 		return nil, []Failure{c.failure(ctx, stage[0], err)}
 	}
-	slots := make(chan struct{}, parallel)
+	slots := map[string]chan struct{}{}
+	for _, step := range stage {
+		slots[step.Device()] = make(chan struct{}, parallel)
+	}
 	var wg sync.WaitGroup
 	for i, step := range stage {
-		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
+			slot := slots[step.Device()]
+			slot <- struct{}{}
+			defer func() { <-slot }()
 			errs[i] = exec.step(ctx, step)
 		})
 	}
@@ -301,7 +315,10 @@ func (c *chainRun) stage(ctx context.Context, stage plan.Stage) (done []plan.Ste
 
 // failure explains the error of a step.
 func (c *chainRun) failure(ctx context.Context, step plan.Step, err error) Failure {
-	f := Failure{PF: c.pf, Step: step, Err: err, KernelLog: newLines(c.logBefore, c.kernelLog(ctx, c.pf))}
+	f := Failure{PF: c.pfs[0], Step: step, Err: err}
+	for i, lines := range c.kernelLogs(ctx, c.pfs) {
+		f.KernelLog = append(f.KernelLog, newLines(c.logBefore[i], lines)...)
+	}
 	s := failure.Signature{Log: f.KernelLog}
 	if step != nil {
 		s.Step = step.Kind()
@@ -337,6 +354,15 @@ func (r *runner) kernelLog(ctx context.Context, device string) []string {
 	return lines
 }
 
+// kernelLogs returns the newest lines about each of several devices.
+func (r *runner) kernelLogs(ctx context.Context, devices []string) [][]string {
+	out := make([][]string, 0, len(devices))
+	for _, device := range devices {
+		out = append(out, r.kernelLog(ctx, device))
+	}
+	return out
+}
+
 // newLines returns what after has beyond before, both being ends of one log.
 func newLines(before, after []string) []string {
 	for overlap := min(len(before), len(after)); overlap > 0; overlap-- {
@@ -349,9 +375,6 @@ func newLines(before, after []string) []string {
 
 // initial is what the ledger keeps of a PF at first contact.
 func initial(pf *inventory.PF) ledger.Initial {
-	if pf == nil {
-		return ledger.Initial{}
-	}
 	out := ledger.Initial{Autoprobe: pf.Autoprobe, EswitchMode: sriovv1.EswitchModeLegacy, SteeringMode: pf.SteeringMode}
 	if pf.NumVFs != nil {
 		out.NumVFs = *pf.NumVFs

@@ -91,6 +91,9 @@ func (s *scenario) String() string {
 		for _, iface := range spec.Interfaces {
 			fmt.Fprintf(&b, "want: %s\n", ifaceText(&iface))
 		}
+		for _, bond := range spec.Bonds {
+			fmt.Fprintf(&b, "want: %s\n", bondText(&bond))
+		}
 		b.WriteString("--\n")
 	}
 	return b.String()
@@ -184,7 +187,7 @@ func look(ctx context.Context, h host.Host, spec sriovv1.SriovNetworkNodeStateSp
 // daemon/agent/gate.go, which cannot be imported here because it imports apply:
 // who changes one changes the other.
 func gate(p plan.Plan, observed inventory.Node) plan.Plan {
-	run := plan.Plan{Released: p.Released}
+	run := plan.Plan{Released: p.Released, ReleasedBonds: p.ReleasedBonds}
 	for _, c := range p.Chains {
 		if d, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, observed); d == sriovv1.DisruptionNone {
 			run.Chains = append(run.Chains, c)
@@ -211,7 +214,7 @@ func stabilize(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetwork
 			return fmt.Errorf("taking a turn: %w", err)
 		}
 		switch {
-		case t.run.Empty() && len(t.run.Released) == 0:
+		case t.run.Empty() && len(t.run.Released) == 0 && len(t.run.ReleasedBonds) == 0:
 			idle++
 		case len(t.result.Failures) > 0:
 			failed++

@@ -78,7 +78,7 @@ func deadline(step plan.Step) time.Duration {
 		return numVFsDeadline
 	case plan.SetEswitchMode, plan.SetInlineMode, plan.SetSteeringMode:
 		return eswitchDeadline
-	case plan.AwaitRepresentors, plan.SetRepresentorHWTCOffload:
+	case plan.AwaitRepresentors, plan.SetRepresentorHWTCOffload, plan.AwaitLAG:
 		return awaitDeadline
 	case plan.BindVF, plan.UnbindVF:
 		return bindDeadline
@@ -121,7 +121,7 @@ func (e *executor) effect(ctx context.Context, step plan.Step) error {
 	case plan.SetVFAdminMAC:
 		return e.setVFAdminMAC(ctx, s)
 	}
-	return fmt.Errorf("step %s is not known", step.Kind())
+	return e.bondEffect(ctx, step)
 }
 
 // numVFs is the attribute that makes and removes VFs.
@@ -191,7 +191,7 @@ func (e *executor) setLinkUp(ctx context.Context, s plan.SetLinkUp) error {
 
 func (e *executor) setMTU(ctx context.Context, s plan.SetMTU) error {
 	return e.onUplink(ctx, s.PF, func(ctx context.Context, l host.Link) error {
-		if l.MTU == s.MTU {
+		if l.MTU == s.MTU || s.AtLeast && l.MTU > s.MTU {
 			return nil
 		}
 		return e.host.Links.SetMTU(ctx, l.Index, s.MTU)

@@ -31,6 +31,8 @@ const (
 	FaultOutdated Fault = "Outdated"
 	// FaultLedger: the ledger could not be written.
 	FaultLedger Fault = "Ledger"
+	// FaultBondExists: a bond of the name is there that was not when the plan was made.
+	FaultBondExists Fault = "BondExists"
 	// FaultCanceled: the daemon was told to stop.
 	FaultCanceled Fault = "Canceled"
 )

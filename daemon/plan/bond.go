@@ -95,7 +95,7 @@ func (w *bondWork) checkMembers(in *Input, t *team) []Blocker {
 		// One is not there, which is a blocker of its own: the bond must not do without.
 		return append(out, w.missing(t)...)
 	}
-	if len(out) == 0 && !sameNIC(a.pf, b.pf) {
+	if len(out) == 0 && !SameNIC(a.pf, b.pf) {
 		for _, pf := range w.members {
 			out = append(out, blocker(pf, CodeBondMembers, "bond %s is to have ports of different NICs: %s and %s", w.name, w.members[0], w.members[1]))
 		}

@@ -345,7 +345,7 @@ func (s *subject) groupBlockers() []Blocker {
 		case w.binding == vfio && vf != nil && vf.IOMMUGroup == nil:
 			without = append(without, i)
 			*w = vfWant{}
-		case s.external && w.mtu > s.pf.Netdev.MTU:
+		case s.external && w.mtu > s.pf.Netdev.MTU && !s.seat.leaves:
 			narrow = append(narrow, i)
 			w.mtu = 0
 		}

@@ -228,6 +228,10 @@ func (t *team) decide() []Blocker {
 	}
 	for _, s := range t.subjects {
 		s.seat.unbinds = unbinds
+		if n := len(s.pf.VFs); unbinds && n > 0 {
+			// Those that nobody wants anything of are unbound as well.
+			s.vfs = append(s.vfs, make([]vfWant, max(0, s.pf.VFs[n-1].Index+1-len(s.vfs)))...)
+		}
 		// To bind a VF again, its driver must be known.
 		out = append(out, s.checkFacts()...)
 	}
@@ -279,29 +283,26 @@ func (b *chainBuilder) leaveSeat() {
 	}
 }
 
-// restored is what is wanted of a VF that was unbound for the sake of a bond: one
-// whose driver was right gets that back, with its MTU.
+// restored is what is wanted of a VF that is to be left alone, and that was unbound
+// for the sake of a bond: what it has now. Should we not come to bind it, it stays
+// unbound: nobody remembers its driver then.
 func (b *chainBuilder) restored(vf *inventory.VF, w vfWant) vfWant {
-	if vf.Driver == "" || w.binding == unbound || !b.bound(vf, w) {
+	if vf.Driver == "" || w.binding != leave {
 		return w
 	}
-	if w.binding == leave {
-		w.override = ptr(vf.DriverOverride)
-	}
-	if userspace(vf.Driver) {
-		w.binding, w.driver, w.mtu = named, vf.Driver, 0
-		return w
-	}
-	w.binding, w.driver = kernelDriver, vf.Driver
-	if w.mtu == 0 && vf.Netdev != nil {
-		w.mtu = vf.Netdev.MTU
+	w = vfWant{binding: named, driver: vf.Driver, override: ptr(vf.DriverOverride)}
+	if !userspace(vf.Driver) {
+		w.binding = kernelDriver
+		if vf.Netdev != nil {
+			w.mtu = vf.Netdev.MTU
+		}
 	}
 	return w
 }
 
-// sameNIC tells whether two PFs are ports of one NIC: functions of one PCI device,
+// SameNIC tells whether two PFs are ports of one NIC: functions of one PCI device,
 // or ports of one eswitch.
-func sameNIC(a, b *inventory.PF) bool {
+func SameNIC(a, b *inventory.PF) bool {
 	device := func(pf *inventory.PF) string { before, _, _ := strings.Cut(pf.PCIAddress, "."); return before }
 	if device(a) == device(b) {
 		return true
