@@ -169,7 +169,11 @@ func takeIf(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNod
 	if ungated {
 		t.run = p
 	}
+	k.EarlyBinds()
 	t.result = apply.Run(ctx, h, led, observed, t.run)
+	if early := k.EarlyBinds(); len(spec.Bonds) > 0 && len(early) > 0 {
+		return turn{}, fmt.Errorf("VFs were bound before the NIC offloads their bond: %v", early)
+	}
 	return t, nil
 }
 

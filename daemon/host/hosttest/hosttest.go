@@ -50,6 +50,8 @@ const (
 	AdminMAC Capability = "admin MAC"
 	// VFNetdev: VFs have netdevs when their kernel driver is bound.
 	VFNetdev Capability = "VF netdevs"
+	// Bonding: the kernel makes bonds.
+	Bonding Capability = "bonding"
 	// KernelLog: the kernel log can be read.
 	KernelLog Capability = "kernel log"
 )
@@ -83,7 +85,7 @@ type Spec struct {
 
 // Specs returns all rules in a fixed order.
 func Specs() []Spec {
-	return slices.Concat(vfSpecs(), bindingSpecs(), linkSpecs(), eswitchSpecs(), steeringSpecs(), doorSpecs())
+	return slices.Concat(vfSpecs(), bindingSpecs(), linkSpecs(), bondSpecs(), eswitchSpecs(), steeringSpecs(), doorSpecs())
 }
 
 // Applies tells whether the rule is one for a device with these capabilities.

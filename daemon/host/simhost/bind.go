@@ -48,7 +48,7 @@ func (k *Kernel) bind(fn *function, driver string) error {
 		k.log = append(k.log, fmt.Sprintf("%s %s: probe with driver %s failed with error -19", driver, fn.address, driver))
 		return refuse(syscall.ENODEV)
 	}
-	k.guardLAG(fn)
+	k.noteEarly(fn)
 	k.attach(fn, driver)
 	return nil
 }

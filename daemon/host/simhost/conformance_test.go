@@ -11,7 +11,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	plain := []hosttest.Capability{hosttest.IOMMU, hosttest.VFIO, hosttest.AdminMAC, hosttest.VFNetdev, hosttest.KernelLog}
+	plain := []hosttest.Capability{hosttest.IOMMU, hosttest.VFIO, hosttest.AdminMAC, hosttest.VFNetdev, hosttest.KernelLog, hosttest.Bonding}
 	eswitch := append(slices.Clone(plain), hosttest.Devlink, hosttest.Switchdev, hosttest.HWTCOffload)
 	with := func(base []hosttest.Capability, more ...hosttest.Capability) []hosttest.Capability {
 		return append(slices.Clone(base), more...)
@@ -57,6 +57,8 @@ func TestConformance(t *testing.T) {
 		{"ConnectX-5 with MLNX_OFED", ofed, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5(simhost.CompatSteering())}}},
 		{"ConnectX-4 Lx", cx4, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX4Lx()}}},
 		{"E810", ice, simhost.Options{NICs: []simhost.NIC{simhost.E810()}}},
+		{"without bonding", mlx5("0000:5f:00.0", "1018", without(with(ofmlx5, hosttest.SteeringMode), hosttest.Bonding), "dmfs", "smfs"),
+			simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5()}, NoBonding: true}},
 		{"BCM57414", bnxt, simhost.Options{NICs: []simhost.NIC{simhost.BCM57414()}}},
 		{"Agilio with flower", flower, simhost.Options{NICs: []simhost.NIC{simhost.AgilioFlower()}}},
 		{"Agilio with nic", basic, simhost.Options{NICs: []simhost.NIC{simhost.AgilioNIC()}}},

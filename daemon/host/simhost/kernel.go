@@ -104,6 +104,8 @@ type Kernel struct {
 	ops       Ops
 	counted   bool
 	forbidden []string
+	// early are VFs that were bound before the LAG of their NIC.
+	early []string
 }
 
 // generation is one life of a caller; its handles die with it.

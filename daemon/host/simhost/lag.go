@@ -121,16 +121,26 @@ func (k *Kernel) stopLAG(c *card) {
 	c.lag = lag{}
 }
 
-// guardLAG forbids binding a VF of a NIC that is to have a VF-LAG and has none
-// yet: the VF would keep it away for good.
-func (k *Kernel) guardLAG(fn *function) {
-	if fn.parent == nil || !fn.card.offloadsBonds() {
+// noteEarly remembers that a VF is bound of a NIC that is to have a VF-LAG and has
+// none: the VF keeps it away for good. It is a mistake of callers who want the LAG.
+func (k *Kernel) noteEarly(fn *function) {
+	if fn.parent == nil || !k.counted || !fn.card.offloadsBonds() {
 		return
 	}
 	kind, _, wanted := wantedLAG(fn.card)
 	if wanted && kind == modeSwitchdev && (!fn.card.lag.active || fn.card.lag.broken) {
-		k.forbid(fn.address + ": binding a VF before the LAG of its NIC is active")
+		k.early = append(k.early, fn.address)
 	}
+}
+
+// EarlyBinds returns, once, the VFs that counted callers have bound while the bond
+// over the ports of their NIC was not offloaded yet.
+func (k *Kernel) EarlyBinds() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := k.early
+	k.early = nil
+	return out
 }
 
 // debugMlx5 is the LAG state of drivers/net/ethernet/mellanox/mlx5/core/lag/debugfs.c.
