@@ -56,7 +56,7 @@ func bondEntries() []Entry {
 }
 
 func lagEntries() []Entry {
-	const bound = "none at first: the VFs are unbound, and the ports leave the bond and join again; if it comes back, find the tool that binds VFs"
+	const bound = "none at first: the VFs are unbound, and the ports leave the bond and join again; if it comes back, find the tool that binds VFs, and reload the driver of both ports (unbind and bind each in /sys/bus/pci/drivers/mlx5_core) or reboot the node"
 	return []Entry{
 		{Code: "LAGBroken", Steps: []string{awaitLAG}, Texts: []string{"Failed to deactivate VF LAG"},
 			Message: "the NIC could not take an earlier VF-LAG down, because VFs were bound when its bond changed",

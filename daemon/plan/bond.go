@@ -85,7 +85,7 @@ func (w *bondWork) checkMembers(in *Input, t *team) []Blocker {
 	var out []Blocker
 	for _, address := range w.members {
 		if s := t.subject(address); s != nil {
-			out = append(out, w.checkMember(t, s)...)
+			out = append(out, w.checkMember(s)...)
 		} else if !in.wants(address) {
 			out = append(out, blocker(address, CodeBondMembers, "bond %s is to have %s, which no policy configures", w.name, address))
 		}
@@ -114,7 +114,7 @@ func (w *bondWork) missing(t *team) []Blocker {
 	return out
 }
 
-func (w *bondWork) checkMember(t *team, s *subject) []Blocker {
+func (w *bondWork) checkMember(s *subject) []Blocker {
 	lag := s.strategy.LAG
 	switch {
 	case s.spec == nil || s.external || !s.switchdev():

@@ -59,10 +59,11 @@ func (k *Kernel) updateLAG(c *card) {
 	if c.lag.active && (!wanted || kind != c.lag.kind) {
 		k.stopLAG(c)
 	}
-	if !wanted || c.lag.active || c.lag.broken {
+	if !wanted || c.lag.active && !c.lag.broken {
 		return
 	}
-	if slices.ContainsFunc(c.ports, bound) {
+	// After a LAG that could not be taken down, the firmware makes no other.
+	if c.lag.broken || slices.ContainsFunc(c.ports, bound) {
 		k.printk(c.ports[0], "Failed to activate VF LAG\nMake sure all VFs are unbound prior to VF LAG activation or deactivation")
 		return
 	}

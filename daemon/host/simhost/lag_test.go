@@ -192,8 +192,7 @@ func TestTimesPerVF(t *testing.T) {
 		if hasLink(t, h, "ens41f0v0") || !hasLink(t, h, "eth0") {
 			t.Error("the VF's netdev has its name at once")
 		}
-		time.Sleep(5 * time.Millisecond)
-		synctest.Wait()
+		k.Settle()
 		if !hasLink(t, h, "ens41f0v0") || hasLink(t, h, "eth0") {
 			t.Error("the VF's netdev has no name yet")
 		}
