@@ -111,6 +111,9 @@ func (k *Kernel) Enslave(bondName, netdev string) error {
 			return refuse(syscall.ENODEV)
 		case l.master == b:
 			return nil
+		// do_set_master: Open vSwitch has no ndo_del_slave.
+		case l.datapath != nil:
+			return refuse(syscall.EOPNOTSUPP)
 		case l.bond != nil:
 			return refusal{errno: syscall.EPERM, text: "Cannot enslave bond to itself."}
 		case l.up:

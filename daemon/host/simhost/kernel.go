@@ -17,6 +17,8 @@ type Options struct {
 	NoIOMMU bool
 	// ReadOnly are folders on file systems that are mounted read-only: "usr".
 	ReadOnly []string
+	// NoOVS leaves the machine without Open vSwitch.
+	NoOVS bool
 	// Delays of what the real kernel does later or slowly.
 	Delays Delays
 }
@@ -36,6 +38,8 @@ type Delays struct {
 	Carrier time.Duration
 	// LAG is the time from a change of a bond to that of the NIC's LAG.
 	LAG time.Duration
+	// OVS is how long ovs-vswitchd takes to carry out a change.
+	OVS time.Duration
 }
 
 // TypicalDelays are those of real machines, in order of magnitude.
@@ -48,6 +52,7 @@ func TypicalDelays() Delays {
 		Representor: 150 * time.Millisecond,
 		Carrier:     700 * time.Millisecond,
 		LAG:         time.Second,
+		OVS:         50 * time.Millisecond,
 	}
 }
 
@@ -83,6 +88,7 @@ type Kernel struct {
 	stored      map[string][]byte
 	// disk are files and folders outside of sysfs and procfs, by path.
 	disk disk
+	ovs  *ovs
 
 	subscribers map[*subscriber]struct{}
 	log         []string
@@ -117,6 +123,7 @@ func New(opts Options) *Kernel {
 		nodeNetwork: map[string]string{managementName: "carries the default route"},
 		stored:      map[string][]byte{},
 		disk:        newDisk(),
+		ovs:         newOVS(!opts.NoOVS),
 		subscribers: map[*subscriber]struct{}{},
 		gen:         &generation{dead: make(chan struct{})},
 	}
@@ -142,6 +149,8 @@ func (k *Kernel) boot() {
 	for i := range k.opts.NICs {
 		k.addCard(k.opts.NICs[i])
 	}
+	k.ovs.restart(!k.opts.NoOVS)
+	k.reconfigureOVS()
 }
 
 // Host returns the doors to the machine for the living caller. After a crash

@@ -42,6 +42,10 @@ type link struct {
 	offload  bool
 	master   *link
 	bond     *bond
+	// datapath is ovs-system while the netdev is a port of Open vSwitch.
+	datapath *link
+	// kind is IFLA_INFO_KIND of a link that is neither hardware nor bond.
+	kind string
 	// pod is set while the netdev is in a pod's network namespace.
 	pod string
 }
@@ -72,6 +76,7 @@ func (k *Kernel) addLink(l *link) {
 	k.links.ordered = append(k.links.ordered, l)
 	k.links.byName[l.name], k.links.byIndex[l.index] = l, l
 	k.netlink(l)
+	k.ovsChanged()
 }
 
 func (k *Kernel) removeLink(l *link) {
@@ -89,7 +94,9 @@ func (k *Kernel) unlist(l *link) {
 	k.links.ordered = slices.DeleteFunc(k.links.ordered, func(o *link) bool { return o == l })
 	delete(k.links.byName, l.name)
 	delete(k.links.byIndex, l.index)
+	l.datapath = nil
 	k.netlink(l)
+	k.ovsChanged()
 }
 
 func (k *Kernel) addPFNetdev(fn *function) {
