@@ -85,7 +85,7 @@ func (a *Agent) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 // nextTurn is when to look again without an event.
 func (a *Agent) nextTurn(facts Facts) time.Duration {
 	next := a.Resync
-	if facts.Decision.Verdict == WaitForDrain {
+	if facts.Decision.Verdict == WaitForDrain || awaitsOVS(facts.Plan) {
 		next = min(next, heldRetry)
 	}
 	if retry := a.retries.next(time.Now()); retry > 0 {
@@ -209,6 +209,7 @@ func (a *Agent) forget(ctx context.Context, p plan.Plan) error {
 	for _, pf := range p.Released {
 		errs = append(errs, a.ledger.Forget(ctx, pf))
 	}
+	errs = append(errs, a.ledger.ForgetBridges(ctx, p.ReleasedBridges...))
 	return errors.Join(errs...)
 }
 

@@ -184,7 +184,7 @@ func look(ctx context.Context, h host.Host, spec sriovv1.SriovNetworkNodeStateSp
 // daemon/agent/gate.go, which cannot be imported here because it imports apply:
 // who changes one changes the other.
 func gate(p plan.Plan, observed inventory.Node) plan.Plan {
-	run := plan.Plan{Released: p.Released}
+	run := plan.Plan{Released: p.Released, ReleasedBridges: p.ReleasedBridges}
 	for _, c := range p.Chains {
 		if d, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, observed); d == sriovv1.DisruptionNone {
 			run.Chains = append(run.Chains, c)
@@ -211,7 +211,7 @@ func stabilize(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetwork
 			return fmt.Errorf("taking a turn: %w", err)
 		}
 		switch {
-		case t.run.Empty() && len(t.run.Released) == 0:
+		case t.run.Empty() && len(t.run.Released)+len(t.run.ReleasedBridges) == 0:
 			idle++
 		case len(t.result.Failures) > 0:
 			failed++

@@ -11,6 +11,7 @@ type Node struct {
 	PFs []PF
 	// Bonds ordered by name: those with at least one PF as a member.
 	Bonds []Bond
+	OVS   OVS
 	// PodsUnknown is the reason why it is not known which pods hold which VFs;
 	// empty when it is known.
 	PodsUnknown string

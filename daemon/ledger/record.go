@@ -17,6 +17,8 @@ type Record struct {
 	// switchdev mode that was tried last, which is the one that works unless it
 	// was refused. It outlives the PFs.
 	Orders map[string]string `json:"orders,omitempty"`
+	// Bridges of Open vSwitch by PCI address of their uplink. They outlive the PFs.
+	Bridges map[string]Bridge `json:"bridges,omitempty"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -99,6 +101,7 @@ func (i *Initial) VF(index int) (InitialVF, bool) {
 func (r Record) clone() Record {
 	r.PFs = maps.Clone(r.PFs)
 	r.Orders = maps.Clone(r.Orders)
+	r.Bridges = maps.Clone(r.Bridges)
 	return r
 }
 

@@ -77,6 +77,7 @@ func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 	}
 	s.addRepresentors(ctx, node.PFs)
 	node.Bonds = s.bonds(node.PFs)
+	node.OVS = openvswitch(ctx, h)
 	return node, nil
 }
 

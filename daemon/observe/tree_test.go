@@ -66,8 +66,13 @@ type static struct {
 }
 
 func (s static) host(files host.FS) host.Host {
-	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s}
+	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, OVS: s}
 }
+
+// No machine of files has an Open vSwitch.
+func (static) Bridges(context.Context) ([]host.OVSBridge, error)  { return nil, nil }
+func (static) EnsureBridge(context.Context, host.OVSWant) error   { return nil }
+func (static) RemoveBridge(context.Context, string, string) error { return nil }
 
 func refusal(errno syscall.Errno) error {
 	return &host.Error{Op: "asking", Object: "it", Errno: errno}

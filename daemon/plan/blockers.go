@@ -34,7 +34,6 @@ const (
 	CodeSteeringUnsupported = "SteeringModeUnsupported"
 	CodeFirmwareUnsupported = "FirmwareAppUnsupported"
 	CodeVDPAUnsupported     = "VDPAUnsupported"
-	CodeBridgeUnsupported   = "BridgeUnsupported"
 	CodeRDMAModeUnsupported = "RDMAModeUnsupported"
 )
 
@@ -49,7 +48,7 @@ type BlockerCode struct {
 
 // BlockerCodes lists every code that a plan can have, ordered as a planner meets them.
 func BlockerCodes() []BlockerCode {
-	return []BlockerCode{
+	return append([]BlockerCode{
 		{CodePFNotFound, "The node has no PF with this PCI address.",
 			"Check that the NIC is seated and shows up in lspci; otherwise correct the policy's selector."},
 		{CodeFactUnreadable, "A fact that the decision needs exists and could not be read.",
@@ -98,11 +97,9 @@ func BlockerCodes() []BlockerCode {
 			"Remove vdpaType from the policy."},
 		{CodeBondUnsupported, "A bond is wanted, and this version does not make it.",
 			"Remove bond from the policy."},
-		{CodeBridgeUnsupported, "An Open vSwitch bridge is wanted, and this version does not make it.",
-			"Attach the uplink to the bridge on the host and remove bridge from the policy."},
 		{CodeRDMAModeUnsupported, "An RDMA namespace mode is wanted, and this version does not set it.",
 			"Set it on the host and remove rdmaMode from the pool."},
-	}
+	}, bridgeCodes()...)
 }
 
 // blocker makes a blocker with the remedy of its code.

@@ -10,7 +10,8 @@ import (
 type phase int
 
 const (
-	// release: VFs are unbound and removed, the eswitch goes back to legacy mode.
+	// release: the bridge is removed, VFs are unbound and removed, the eswitch goes
+	// back to legacy mode.
 	release phase = iota
 	// device: what is set without VFs and in legacy mode.
 	device
@@ -20,8 +21,11 @@ const (
 	links
 	// bind: VFs get their drivers and settings.
 	bind
-	// finish: what must be the last of all.
+	// finish: what must come after all work on VFs.
 	finish
+	// attach: the uplink becomes a port of its bridge. An Open vSwitch that fails
+	// holds up nothing else.
+	attach
 
 	phases
 )
@@ -79,8 +83,9 @@ func (s *subject) plan() (w work, waiting []int) {
 	if n.HWTCOffload != nil {
 		b.hwtcNow = ptr(n.HWTCOffload.On)
 	}
+	b.in = release
+	b.add(s.bridges.remove...)
 	if s.rebuilds() {
-		b.in = release
 		b.takeAway()
 		b.fresh = true
 	}
@@ -97,6 +102,10 @@ func (s *subject) plan() (w work, waiting []int) {
 	b.settleVFs()
 	b.in = finish
 	b.setAutoprobe(s.autoprobe)
+	b.in = attach
+	if s.bridges.ensure != nil {
+		b.add(s.bridges.ensure)
+	}
 	return b.work, b.waiting
 }
 

@@ -33,6 +33,9 @@ type Plan struct {
 	// manages from now on, or of which nothing is ours since the machine booted or
 	// got another NIC: the ledger may forget them.
 	Released []string
+	// ReleasedBridges are PFs of which the ledger may forget the bridge: none of ours
+	// is there any more.
+	ReleasedBridges []string
 }
 
 // Waiting are VFs of one PF that have a user, and whose MTU or MAC is not what is

@@ -130,6 +130,9 @@ func text(p plan.Plan, observed inventory.Node) string {
 	for _, pf := range p.Released {
 		fmt.Fprintf(&b, "released %s\n", pf)
 	}
+	for _, pf := range p.ReleasedBridges {
+		fmt.Fprintf(&b, "released bridge of %s\n", pf)
+	}
 	disruption, pods := plan.Disruption(p, observed)
 	fmt.Fprintf(&b, "disruption %s %s\n", disruption, strings.Join(pods, " "))
 	return b.String()
@@ -144,6 +147,7 @@ func text(p plan.Plan, observed inventory.Node) string {
 //	unbind PF VF       bind PF VF DRIVER      override PF VF DRIVER
 //	pod PF VF POD      hostpod PF VF POD      bond NAME NETDEV
 //	unbindpf PF        network NETDEV WHY...
+//	ovs ...            see runOVS
 func newMachine(t testing.TB, script string) *simhost.Kernel {
 	t.Helper()
 	var opts simhost.Options
@@ -282,6 +286,8 @@ func (m *machine) run(command string, args []string) error {
 		m.k.SetNodeNetwork(args[0], strings.Join(args[1:], " "))
 	case "bond":
 		return errors.Join(m.k.AddBond(args[0], simhost.BondOptions{Mode: "active-backup"}), m.k.Enslave(args[0], args[1]))
+	case "ovs":
+		return m.runOVS(args)
 	default:
 		return errors.New("no such command")
 	}

@@ -157,6 +157,8 @@ func (s *ovsSession) fails(err, is error, says string) {
 		s.Fatalf("got %v, want %v", err, is)
 	case !strings.Contains(err.Error(), says):
 		s.Errorf("%q does not say %q", err, says)
+	case is == host.ErrOVSUplink && !strings.Contains(he.Text, says):
+		s.Errorf("the words of ovs-vswitchd are %q", he.Text)
 	}
 }
 

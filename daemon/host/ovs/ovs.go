@@ -94,6 +94,8 @@ func failed(ctx context.Context, op string, err error) error {
 		out.Err = fmt.Errorf("the database server has not answered: %w", context.Cause(ctx))
 	case errors.As(err, &no):
 		out.Text = no.Error()
+	case errors.Is(err, host.ErrOVSUplink):
+		out.Text = err.Error()
 	}
 	return out
 }

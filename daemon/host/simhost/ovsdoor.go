@@ -87,6 +87,9 @@ func (d ovsDoor) transact(ctx context.Context, c call, change, then func(*ovs) e
 		d.k.reconfigureOVS()
 		return true, then(o)
 	})
+	if he, ok := errors.AsType[*host.Error](err); ok && errors.Is(err, host.ErrOVSUplink) {
+		he.Text = he.Err.Error()
+	}
 	if err != nil || taken {
 		return err
 	}
