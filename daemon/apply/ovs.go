@@ -57,7 +57,11 @@ func (r *runner) noteBridges(ctx context.Context, led *ledger.Ledger, c plan.Cha
 			if !ok {
 				continue
 			}
-			if err := led.NoteBridge(ctx, s.PF, s.Bridge.Name); err != nil {
+			bridge := ledger.Bridge{Name: s.Bridge.Name}
+			if pf := r.observed.PF(s.PF); pf != nil && pf.Netdev != nil {
+				bridge.MTU = pf.Netdev.MTU
+			}
+			if err := led.NoteBridge(ctx, s.PF, bridge); err != nil {
 				return &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
 			}
 		}
@@ -65,17 +69,20 @@ func (r *runner) noteBridges(ctx context.Context, led *ledger.Ledger, c plan.Cha
 	return nil
 }
 
-// onlyRemovesBridges tells whether nothing of a PF itself is changed: there may not
-// even be one.
-func onlyRemovesBridges(c plan.Chain, address string) bool {
-	for _, stage := range c.Stages {
-		for _, step := range stage {
-			if _, ok := step.(plan.RemoveBridge); !ok && step.Device() == address {
-				return false
-			}
+// withoutBridge is the first state of a PF without what a bridge of ours makes of it:
+// after a reboot, Open vSwitch has set the MTU of the uplink before we come.
+func (r *runner) withoutBridge(led *ledger.Ledger, address string, first ledger.Initial) ledger.Initial {
+	known := led.Record().Bridges[address].MTU
+	if known == 0 {
+		return first
+	}
+	for i := range r.observed.OVS.Bridges {
+		b := &r.observed.OVS.Bridges[i]
+		if uplink := b.Uplink(); b.Owner == address && uplink != nil && uplink.MTURequest != nil && *uplink.MTURequest == first.MTU {
+			first.MTU = known
 		}
 	}
-	return true
+	return first
 }
 
 // forget drops from the ledger what the plan released.

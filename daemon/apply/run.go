@@ -207,7 +207,8 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
 	for _, address := range c.PFs {
-		if onlyRemovesBridges(c, address) {
+		// The bridge of a PF that is gone is removed; there is nothing to note of it.
+		if r.observed.PF(address) == nil {
 			continue
 		}
 		err := r.note(ctx, led, c, address)
@@ -246,7 +247,7 @@ func (r *runner) note(ctx context.Context, led *ledger.Ledger, c plan.Chain, add
 	if pf != nil {
 		identity = plan.IdentityOf(r.observed, pf)
 	}
-	if err := led.Note(ctx, address, identity, initial(pf), c.Structural(address)); err != nil {
+	if err := led.Note(ctx, address, identity, r.withoutBridge(led, address, initial(pf)), c.Structural(address)); err != nil {
 		return &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
 	}
 	return nil

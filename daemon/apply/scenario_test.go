@@ -91,6 +91,9 @@ func (s *scenario) String() string {
 		for _, iface := range spec.Interfaces {
 			fmt.Fprintf(&b, "want: %s\n", ifaceText(&iface))
 		}
+		for i := range spec.Bridges.OVS {
+			fmt.Fprintf(&b, "want: %s\n", bridgeText(&spec.Bridges.OVS[i]))
+		}
 		b.WriteString("--\n")
 	}
 	return b.String()
@@ -287,6 +290,7 @@ func scenarios(most int, kubelet bool) *rapid.Generator[*scenario] {
 		s := machines(t)
 		for _, p := range s.ports {
 			s.before = append(s.before, past(t, p)...)
+			s.before = append(s.before, pastOVS(t, p)...)
 		}
 		if !kubelet && rapid.IntRange(0, 11).Draw(t, "podsUnknown") == 11 {
 			s.before = append(s.before, action{"pods unavailable", func(_ context.Context, k *simhost.Kernel) error {
@@ -410,6 +414,7 @@ func specOf(t *rapid.T, ports []port, refused bool) sriovv1.SriovNetworkNodeStat
 			spec.Interfaces = append(spec.Interfaces, ifaceOf(t, p, refused))
 		}
 	}
+	addBridges(t, &spec)
 	return spec
 }
 

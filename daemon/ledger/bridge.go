@@ -12,22 +12,30 @@ import (
 // the database cannot be asked. It survives reboots, as the database does.
 type Bridge struct {
 	Name string `json:"name"`
+	// MTU of the PF before the bridge, in bytes; 0 if it is not known. After a reboot
+	// Open vSwitch sets the one that the bridge requests, before we can see another.
+	MTU int `json:"mtu,omitempty"`
 }
 
-// NoteBridge remembers the bridge of a PF before it is made.
-func (l *Ledger) NoteBridge(ctx context.Context, pciAddress, name string) error {
+// NoteBridge remembers the bridge of a PF before it is made. What is known of a PF
+// that has one already stays, but for its name.
+func (l *Ledger) NoteBridge(ctx context.Context, pciAddress string, bridge Bridge) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.record.Bridges[pciAddress].Name == name {
+	known, ok := l.record.Bridges[pciAddress]
+	if ok {
+		bridge.MTU = known.MTU
+	}
+	if ok && known == bridge {
 		return nil
 	}
 	next := l.record.clone()
 	if next.Bridges == nil {
 		next.Bridges = map[string]Bridge{}
 	}
-	next.Bridges[pciAddress] = Bridge{Name: name}
+	next.Bridges[pciAddress] = bridge
 	if err := l.save(ctx, next); err != nil {
-		return fmt.Errorf("noting bridge %s of %s: %w", name, pciAddress, err)
+		return fmt.Errorf("noting bridge %s of %s: %w", bridge.Name, pciAddress, err)
 	}
 	return nil
 }
@@ -62,6 +70,9 @@ func (r *Record) validBridges() error {
 		}
 		if !isName(bridge.Name) {
 			return fmt.Errorf("%s.name is %q, which is no name", where, bridge.Name)
+		}
+		if err := within(where+".mtu", bridge.MTU, maxMTU); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -104,9 +104,29 @@ func (p *Plan) addLeftBridges(in *Input, wanted map[string]bool) {
 		b := newBridging(in, address, in.Observed.PF(address))
 		p.Blockers = append(p.Blockers, b.planRemoval(true)...)
 		if len(b.remove) > 0 {
-			p.Chains = append(p.Chains, Chain{PFs: []string{address}, Stages: []Stage{b.remove}})
+			stages := []Stage{b.remove}
+			if back := b.mtuBack(in.Owned.Bridges[address].MTU); back != nil {
+				stages = append(stages, Stage{back})
+			}
+			p.Chains = append(p.Chains, Chain{PFs: []string{address}, Stages: stages})
 		}
 	}
+}
+
+// mtuBack returns the step that gives a PF of which nothing but a bridge is ours the
+// MTU of before, if it has the one that the bridge requests; nil if nothing is to be
+// done.
+func (b *bridging) mtuBack(before int) Step {
+	if b.pf == nil || b.pf.Netdev == nil || before == 0 || before == b.pf.Netdev.MTU {
+		return nil
+	}
+	now := b.pf.Netdev.MTU
+	for _, bridge := range b.ours() {
+		if uplink := bridge.Uplink(); uplink != nil && valueOr(uplink.MTURequest, 0) == now {
+			return SetMTU{PF: b.address, MTU: before, Lowers: before < now}
+		}
+	}
+	return nil
 }
 
 // givesBack tells whether addGivenBack plans for a PF.
