@@ -52,7 +52,7 @@ build: ## Build the operator: bin/sriov-offload-operator
 
 ##@ Develop
 .PHONY: test
-test: k8s-binaries ## Run all tests with the race detector
+test: k8s-binaries openvswitch ## Run all tests with the race detector
 	go test -race -timeout 20m ./...
 
 .PHONY: bench
@@ -114,6 +114,10 @@ $(K8S_STAMP): | $(BIN)
 	@for b in etcd kube-apiserver kubectl; do ln -sf k8s $(BIN)/k8s/$$b; done
 	@touch $@
 	@echo "==> control plane ready in bin/k8s"
+
+.PHONY: openvswitch
+openvswitch: | $(BIN) ## Get Open vSwitch for the tests, from packages of the distribution (once; nothing is installed)
+	@hack/openvswitch/fetch.sh $(BIN)/ovs
 
 $(CONTROLLER_GEN): hack/tools/go.mod | $(BIN)
 	go build -C hack/tools -o ../../$@ sigs.k8s.io/controller-tools/cmd/controller-gen

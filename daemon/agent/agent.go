@@ -85,7 +85,7 @@ func (a *Agent) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 // nextTurn is when to look again without an event.
 func (a *Agent) nextTurn(facts Facts) time.Duration {
 	next := a.Resync
-	if facts.Decision.Verdict == WaitForDrain {
+	if facts.Decision.Verdict == WaitForDrain || awaitsOVS(facts.Plan) {
 		next = min(next, heldRetry)
 	}
 	if waitsForBond(facts.Plan) {
@@ -215,6 +215,7 @@ func (a *Agent) forget(ctx context.Context, p plan.Plan) error {
 	if len(p.ReleasedBonds) > 0 {
 		errs = append(errs, a.ledger.ForgetBonds(ctx, p.ReleasedBonds...))
 	}
+	errs = append(errs, a.ledger.ForgetBridges(ctx, p.ReleasedBridges...))
 	return errors.Join(errs...)
 }
 

@@ -28,7 +28,7 @@ const ledgerPath = "var/lib/sriov-offload-operator/ledger.json"
 
 type commandOptions struct {
 	node, namespace, hostRoot, kubeletSocket string
-	nodeIP                                   string
+	nodeIP, ovsSocket                        string
 	metricsAddress, probeAddress             string
 	specFile                                 string
 	once, dryRun                             bool
@@ -58,6 +58,7 @@ finds on this machine as a SriovNetworkNodeState, and the plan that the spec in
 	f.StringVar(&o.nodeIP, "node-ip", os.Getenv("HOST_IP"), "address of the node in its cluster: the link that carries it is left alone; default: environment variable HOST_IP")
 	f.StringVar(&o.hostRoot, "host-root", "/", "folder under which the root of the host is seen")
 	f.StringVar(&o.kubeletSocket, "kubelet-socket", "var/lib/kubelet/pod-resources/kubelet.sock", "pod-resources socket of the kubelet, below --host-root")
+	f.StringVar(&o.ovsSocket, "ovs-socket", "", "socket of Open vSwitch's database server, below --host-root; default: run/openvswitch/db.sock or var/run/openvswitch/db.sock")
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", "0", `address of the metrics endpoint; "0" turns it off`)
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", "0", `address of /healthz and /readyz; "0" turns it off`)
 	f.BoolVar(&o.once, "once", false, "take one turn and end; needs --dry-run")
@@ -77,9 +78,11 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	h, closer, err := linux.Open(linux.Options{
-		Root: o.hostRoot, KubeletSocket: filepath.Join(o.hostRoot, o.kubeletSocket), NodeIP: nodeIP,
-	})
+	options := linux.Options{Root: o.hostRoot, KubeletSocket: filepath.Join(o.hostRoot, o.kubeletSocket), NodeIP: nodeIP}
+	if o.ovsSocket != "" {
+		options.OVSSocket = filepath.Join(o.hostRoot, o.ovsSocket)
+	}
+	h, closer, err := linux.Open(options)
 	if err != nil {
 		return fmt.Errorf("opening the host at %s: %w", o.hostRoot, err)
 	}

@@ -43,7 +43,7 @@ func Decide(spec sriovv1.SriovNetworkNodeStateSpec, observed inventory.Node, p p
 		return d
 	}
 	d.Disruption, d.AffectedPods = plan.Disruption(p, observed)
-	d.Run.Released, d.Run.ReleasedBonds = p.Released, p.ReleasedBonds
+	d.Run.Released, d.Run.ReleasedBonds, d.Run.ReleasedBridges = p.Released, p.ReleasedBonds, p.ReleasedBridges
 	held := false
 	for _, chain := range p.Chains {
 		disruption, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{chain}}, observed)

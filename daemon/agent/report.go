@@ -42,12 +42,14 @@ func Report(existing sriovv1.SriovNetworkNodeStateStatus, f Facts, now metav1.Ti
 		Inventory:          existing.Inventory,
 		Interfaces:         existing.Interfaces,
 		Bonds:              existing.Bonds,
+		Bridges:            existing.Bridges,
 		Plan:               planStatus(f),
 	}
 	if f.Observed != nil {
 		s.Inventory = inventoryState(f.Observed)
 		s.Interfaces = interfaces(f)
 		s.Bonds = bonds(f)
+		s.Bridges = bridges(f.Observed)
 	}
 	for i := range s.Interfaces {
 		s.NumVfs += s.Interfaces[i].NumVfs

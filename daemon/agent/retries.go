@@ -77,7 +77,7 @@ func (r *retries) settled(p plan.Plan, generation int64) {
 
 // due returns the part of a plan that may be tried now.
 func (r *retries) due(p plan.Plan, now time.Time) plan.Plan {
-	out := plan.Plan{Released: p.Released, ReleasedBonds: p.ReleasedBonds}
+	out := plan.Plan{Released: p.Released, ReleasedBonds: p.ReleasedBonds, ReleasedBridges: p.ReleasedBridges}
 	for _, chain := range p.Chains {
 		waits := slices.ContainsFunc(chain.PFs, func(pf string) bool {
 			s := r.byPF[pf]

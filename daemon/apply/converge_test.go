@@ -120,7 +120,7 @@ func reached(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNo
 			return fmt.Errorf("%s: %w", ifaceText(want), err)
 		}
 	}
-	return nil
+	return bridged(&spec, &observed, skip)
 }
 
 func fulfilled(want *sriovv1.Interface, pf *inventory.PF) error {

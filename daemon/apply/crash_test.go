@@ -151,13 +151,14 @@ func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeSt
 	// What was noted in an earlier boot means nothing.
 	maps.DeleteFunc(found.PFs, func(_ string, pf ledger.PF) bool { return pf.BootID != observed.BootID })
 	maps.DeleteFunc(found.Bonds, func(_ string, b ledger.Bond) bool { return b.BootID != observed.BootID })
+	forgetEarlier(&found, observed.BootID)
 	dump := k.Dump()
 	if !p.Empty() {
 		// The orders of VFs and mode take turns while an unknown driver refuses
 		// both, and they are refused at different points: how far the last one came
 		// depends on the number of turns.
 		found.Orders = nil
-		dump = withoutTrials(dump)
+		dump = withoutEarlierMTUs(withoutTrials(dump), observed.BootID)
 	}
 	record, err := json.MarshalIndent(found, "", " ")
 	return ending{dump: dump, ledger: string(record)}, err

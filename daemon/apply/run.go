@@ -101,9 +101,9 @@ type runner struct {
 // that a write in the kernel may go on.
 func Run(ctx context.Context, h host.Host, led *ledger.Ledger, observed inventory.Node, p plan.Plan) Result {
 	var result Result
-	if len(p.Released) > 0 {
-		if err := led.Forget(ctx, p.Released...); err != nil {
-			f := Failure{PF: p.Released[0], Err: &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}}
+	if released := slices.Concat(p.Released, p.ReleasedBridges); len(released) > 0 {
+		if err := forget(ctx, led, p); err != nil {
+			f := Failure{PF: released[0], Err: &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}}
 			f.Explanation = failure.Explain(failure.Signature{Fault: failure.FaultLedger})
 			return Result{Failures: []Failure{f}}
 		}
@@ -210,7 +210,14 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 	if err := r.meanwhile(ctx, c, fresh); err != nil {
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
+	if err := r.noteBridges(ctx, led, c); err != nil {
+		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
+	}
 	for _, address := range c.PFs {
+		// The bridge of a PF that is gone is removed; there is nothing to note of it.
+		if r.observed.PF(address) == nil {
+			continue
+		}
 		err := r.note(ctx, led, c, address)
 		if err == nil {
 			err = r.noteTrial(ctx, led, c, address)
@@ -250,7 +257,8 @@ func (r *runner) note(ctx context.Context, led *ledger.Ledger, c plan.Chain, add
 		// Nothing is done to what is not there.
 		return nil
 	}
-	if err := led.Note(ctx, address, plan.IdentityOf(r.observed, pf), initial(pf), c.Structural(address)); err != nil {
+	first := r.withoutBridge(led, address, initial(pf))
+	if err := led.Note(ctx, address, plan.IdentityOf(r.observed, pf), first, c.Structural(address)); err != nil {
 		return &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
 	}
 	return nil

@@ -94,6 +94,9 @@ func (s *scenario) String() string {
 		for _, bond := range spec.Bonds {
 			fmt.Fprintf(&b, "want: %s\n", bondText(&bond))
 		}
+		for i := range spec.Bridges.OVS {
+			fmt.Fprintf(&b, "want: %s\n", bridgeText(&spec.Bridges.OVS[i]))
+		}
 		b.WriteString("--\n")
 	}
 	return b.String()
@@ -191,7 +194,7 @@ func look(ctx context.Context, h host.Host, spec sriovv1.SriovNetworkNodeStateSp
 // daemon/agent/gate.go, which cannot be imported here because it imports apply:
 // who changes one changes the other.
 func gate(p plan.Plan, observed inventory.Node) plan.Plan {
-	run := plan.Plan{Released: p.Released, ReleasedBonds: p.ReleasedBonds}
+	run := plan.Plan{Released: p.Released, ReleasedBonds: p.ReleasedBonds, ReleasedBridges: p.ReleasedBridges}
 	for _, c := range p.Chains {
 		if d, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, observed); d == sriovv1.DisruptionNone {
 			run.Chains = append(run.Chains, c)
@@ -218,7 +221,7 @@ func stabilize(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetwork
 			return fmt.Errorf("taking a turn: %w", err)
 		}
 		switch {
-		case t.run.Empty() && len(t.run.Released) == 0 && len(t.run.ReleasedBonds) == 0:
+		case t.run.Empty() && len(t.run.Released)+len(t.run.ReleasedBonds)+len(t.run.ReleasedBridges) == 0:
 			idle++
 		case len(t.result.Failures) > 0:
 			failed++
@@ -294,6 +297,7 @@ func scenarios(most int, kubelet bool) *rapid.Generator[*scenario] {
 		s := machines(t)
 		for _, p := range s.ports {
 			s.before = append(s.before, past(t, p)...)
+			s.before = append(s.before, pastOVS(t, p)...)
 		}
 		if !kubelet && rapid.IntRange(0, 11).Draw(t, "podsUnknown") == 11 {
 			s.before = append(s.before, action{"pods unavailable", func(_ context.Context, k *simhost.Kernel) error {
@@ -417,6 +421,7 @@ func specOf(t *rapid.T, ports []port, refused bool) sriovv1.SriovNetworkNodeStat
 			spec.Interfaces = append(spec.Interfaces, ifaceOf(t, p, refused))
 		}
 	}
+	addBridges(t, &spec)
 	return spec
 }
 

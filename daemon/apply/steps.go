@@ -82,6 +82,8 @@ func deadline(step plan.Step) time.Duration {
 		return awaitDeadline
 	case plan.BindVF, plan.UnbindVF:
 		return bindDeadline
+	case plan.EnsureBridge, plan.RemoveBridge:
+		return ovsDeadline
 	}
 	return linkDeadline
 }
@@ -120,6 +122,10 @@ func (e *executor) effect(ctx context.Context, step plan.Step) error {
 		return e.setVFMTU(ctx, s)
 	case plan.SetVFAdminMAC:
 		return e.setVFAdminMAC(ctx, s)
+	case plan.EnsureBridge:
+		return e.ensureBridge(ctx, s)
+	case plan.RemoveBridge:
+		return e.removeBridge(ctx, s)
 	}
 	return e.bondEffect(ctx, step)
 }

@@ -76,6 +76,7 @@ func TestUndoAfterReboot(t *testing.T) {
 		later := &scenario{}
 		for _, p := range s.ports {
 			later.before = append(later.before, past(rt, p)...)
+			later.before = append(later.before, pastOVS(rt, p)...)
 		}
 		later.before = withoutPods(later.before)
 		undo := func(ctx context.Context) error {
@@ -129,7 +130,7 @@ func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken bool) err
 		return err
 	}
 	// Not even for a while: what is made anew in the end is not what was there.
-	if ops := k.Ops(); !taken && ops.Writes > ops.ByKind["store.Save"] {
+	if ops := k.Ops(); !taken && ops.Writes > ops.ByKind["store.Save"]+leftBridges(ops) {
 		return fmt.Errorf("what is not ours was touched: %v", ops.ByKind)
 	}
 	last, err := take(ctx, k, nothing)
@@ -160,12 +161,15 @@ func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken bool) err
 			return fmt.Errorf("the ledger did not forget %s", pf)
 		}
 	}
+	if err := unbridged(&before, &last.observed, led.Record(), kept); err != nil {
+		return err
+	}
 	for i := range before.PFs {
 		was, is := &before.PFs[i], last.observed.PF(before.PFs[i].PCIAddress)
 		if kept[was.PCIAddress] {
 			continue
 		}
-		if diff := cmp.Diff(footprintOf(was), footprintOf(is)); diff != "" {
+		if diff := cmp.Diff(footprintOf(was), footprintOf(is), unlessBridged(&before, was.PCIAddress)); diff != "" {
 			return fmt.Errorf("%s (-before +after):\n%s", was.PCIAddress, diff)
 		}
 	}

@@ -26,7 +26,9 @@ const notSupported = syscall.Errno(524)
 // kernel's words, then those that know the step, then any other.
 func Catalogue() []Entry {
 	var all []Entry
-	for _, part := range [][]Entry{numVFsEntries(), eswitchEntries(), steeringEntries(), bindEntries(), linkEntries(), bondEntries(), faultEntries(), errnoEntries()} {
+	for _, part := range [][]Entry{
+		numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), bindEntries(), linkEntries(), bondEntries(), faultEntries(), errnoEntries(),
+	} {
 		all = append(all, part...)
 	}
 	return all

@@ -4,7 +4,7 @@
 //
 // Flow: daemon/observe reads through it, daemon/apply writes through it.
 // Implementations are the packages below it: sysfs, rtnl, devlink, ethtool,
-// uevent, podresources and kmsg for a real machine, simhost for tests and the
+// uevent, podresources, kmsg and ovs for a real machine, simhost for tests and the
 // demo. All implementations follow the same rules; the conformance spec in
 // daemon/host/hosttest is what they share.
 //

@@ -19,6 +19,7 @@ type Host struct {
 	Events  Events
 	Pods    Pods
 	Log     Log
+	OVS     OVS
 }
 
 // FS reads and writes the attributes of sysfs and procfs. Paths are relative to

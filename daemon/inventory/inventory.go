@@ -13,6 +13,7 @@ type Node struct {
 	Bonds []Bond
 	// BondsUnknown is the reason why the bonds are not known; empty when they are.
 	BondsUnknown string
+	OVS   OVS
 	// PodsUnknown is the reason why it is not known which pods hold which VFs;
 	// empty when it is known.
 	PodsUnknown string

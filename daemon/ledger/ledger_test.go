@@ -225,10 +225,10 @@ func TestUnreadable(t *testing.T) {
 		{"empty", "", ledger.ErrCorrupt},
 		{"cut off", `{"version": 1, "pfs": {`, ledger.ErrCorrupt},
 		{"no version", `{}`, ledger.ErrCorrupt},
-		{"unknown field", `{"version": 1, "bridges": {}}`, ledger.ErrCorrupt},
+		{"unknown field", `{"version": 1, "unheardOf": {}}`, ledger.ErrCorrupt},
 		{"trailing", `{"version": 1} {}`, ledger.ErrCorrupt},
 		{"not an object", `null`, ledger.ErrCorrupt},
-		{"newer", `{"version": 4, "bridges": {}}`, ledger.ErrNewer},
+		{"newer", `{"version": 99, "bonds": {}}`, ledger.ErrNewer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := ledger.FileStore{Path: filepath.Join(t.TempDir(), "ledger.json")}

@@ -19,6 +19,8 @@ type Record struct {
 	// switchdev mode that was tried last, which is the one that works unless it
 	// was refused. It outlives the PFs.
 	Orders map[string]string `json:"orders,omitempty"`
+	// Bridges of Open vSwitch by PCI address of their uplink. They outlive the PFs.
+	Bridges map[string]Bridge `json:"bridges,omitempty"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -102,6 +104,7 @@ func (r Record) clone() Record {
 	r.PFs = maps.Clone(r.PFs)
 	r.Orders = maps.Clone(r.Orders)
 	r.Bonds = maps.Clone(r.Bonds)
+	r.Bridges = maps.Clone(r.Bridges)
 	return r
 }
 

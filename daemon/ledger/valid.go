@@ -39,7 +39,7 @@ func (r *Record) valid() error {
 			return fmt.Errorf("%s is %q, which is no name", where, order)
 		}
 	}
-	return nil
+	return r.validBridges()
 }
 
 func (p *PF) valid(where string) error {

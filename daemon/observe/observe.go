@@ -76,6 +76,7 @@ func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 	}
 	s.addRepresentors(ctx, node.PFs)
 	s.addBonds(ctx, &node)
+	node.OVS = openvswitch(ctx, h)
 	return node, nil
 }
 

@@ -66,13 +66,18 @@ type static struct {
 }
 
 func (s static) host(files host.FS) host.Host {
-	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, Bonds: noBonds{}}
+	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, Bonds: noBonds{}, OVS: s}
 }
 
 // noBonds is a machine without bonds.
 type noBonds struct{ host.Bonds }
 
 func (noBonds) List(context.Context) ([]host.Bond, error) { return nil, nil }
+
+// No machine of files has an Open vSwitch.
+func (static) Bridges(context.Context) ([]host.OVSBridge, error)  { return nil, nil }
+func (static) EnsureBridge(context.Context, host.OVSWant) error   { return nil }
+func (static) RemoveBridge(context.Context, string, string) error { return nil }
 
 func refusal(errno syscall.Errno) error {
 	return &host.Error{Op: "asking", Object: "it", Errno: errno}

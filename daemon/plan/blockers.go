@@ -33,7 +33,6 @@ const (
 	CodeSteeringUnsupported = "SteeringModeUnsupported"
 	CodeFirmwareUnsupported = "FirmwareAppUnsupported"
 	CodeVDPAUnsupported     = "VDPAUnsupported"
-	CodeBridgeUnsupported   = "BridgeUnsupported"
 	CodeRDMAModeUnsupported = "RDMAModeUnsupported"
 )
 
@@ -47,7 +46,7 @@ type BlockerCode struct {
 }
 
 // BlockerCodes lists every code that a plan can have, ordered as a planner meets them.
-func BlockerCodes() []BlockerCode { return slices.Concat(deviceCodes(), bondCodes()) }
+func BlockerCodes() []BlockerCode { return slices.Concat(deviceCodes(), bondCodes(), bridgeCodes()) }
 
 func deviceCodes() []BlockerCode {
 	return []BlockerCode{
@@ -97,8 +96,7 @@ func deviceCodes() []BlockerCode {
 			"Install it on the host and remove firmwareApp from the policy."},
 		{CodeVDPAUnsupported, "vDPA devices are wanted, and this version does not make them.",
 			"Remove vdpaType from the policy."},
-		{CodeBridgeUnsupported, "An Open vSwitch bridge is wanted, and this version does not make it.",
-			"Attach the uplink to the bridge on the host and remove bridge from the policy."},
+
 		{CodeRDMAModeUnsupported, "An RDMA namespace mode is wanted, and this version does not set it.",
 			"Set it on the host and remove rdmaMode from the pool."},
 	}

@@ -14,7 +14,8 @@ const (
 	unseat phase = iota
 	// detach: bonds are taken apart.
 	detach
-	// release: VFs are unbound and removed, the eswitch goes back to legacy mode.
+	// release: the bridge is removed, VFs are unbound and removed, the eswitch goes
+	// back to legacy mode.
 	release
 	// device: what is set without VFs and in legacy mode.
 	device
@@ -26,8 +27,11 @@ const (
 	attach
 	// bind: VFs get their drivers and settings.
 	bind
-	// finish: what must be the last of all.
+	// finish: what must come after all work on VFs.
 	finish
+	// plug: the uplink becomes a port of its bridge. An Open vSwitch that fails
+	// holds up nothing else.
+	plug
 
 	phases
 )
@@ -88,8 +92,9 @@ func (s *subject) plan() (w work, waiting []int) {
 		b.hwtcNow = ptr(n.HWTCOffload.On)
 	}
 	b.leaveSeat()
+	b.in = release
+	b.add(s.bridges.remove...)
 	if s.rebuilds() {
-		b.in = release
 		b.takeAway()
 		b.fresh, b.unbound = true, false
 	}
@@ -109,6 +114,10 @@ func (s *subject) plan() (w work, waiting []int) {
 	b.settleVFs()
 	b.in = finish
 	b.setAutoprobe(s.autoprobe)
+	b.in = plug
+	if s.bridges.ensure != nil {
+		b.add(s.bridges.ensure)
+	}
 	return b.work, b.waiting
 }
 

@@ -21,10 +21,13 @@ type subject struct {
 	trial bool
 	// seat is the PF's place in bonds.
 	seat seat
+	// bridges of the PF; pf is the PF without them.
+	bridges bridging
 }
 
 func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
-	s := &subject{desired: want, pf: pf, strategy: strategy, order: strategy.Order}
+	s := &subject{desired: want, pf: pf, strategy: strategy, order: strategy.Order, bridges: newBridging(in, want.pf, pf)}
+	s.pf = s.bridges.freed()
 	if s.order == driver.Trial {
 		s.trial, s.order = true, driver.VFsFirst
 		if known := in.Owned.Orders[pf.Driver]; known != "" {
@@ -43,7 +46,7 @@ func (s *subject) createsUnbound() bool {
 // check returns the blockers that stop all work on the PF. Facts come first:
 // with one of them missing, the rest would be guesses.
 func (s *subject) check() []Blocker {
-	for _, check := range []func() []Blocker{s.checkFacts, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkInterruption} {
+	for _, check := range []func() []Blocker{s.checkFacts, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkBridges, s.checkInterruption} {
 		if blockers := check(); len(blockers) > 0 {
 			return blockers
 		}
@@ -429,16 +432,7 @@ func (s *subject) bound(vf *inventory.VF, w vfWant) bool {
 // nodeBlockers finds what the spec wants of the node as a whole, or of several
 // PFs, and this version does not do.
 func nodeBlockers(spec *sriovv1.SriovNetworkNodeStateSpec) []Blocker {
-	var blockers []Blocker
-	for i := range spec.Bridges.OVS {
-		bridge := &spec.Bridges.OVS[i]
-		for _, uplink := range bridge.Uplinks {
-			blockers = append(blockers, blocker(uplink.PCIAddress, CodeBridgeUnsupported, "Open vSwitch bridge %s is wanted", bridge.Name))
-		}
-		if len(bridge.Uplinks) == 0 {
-			blockers = append(blockers, blocker("", CodeBridgeUnsupported, "Open vSwitch bridge %s is wanted", bridge.Name))
-		}
-	}
+	blockers := specBridges(spec)
 	if spec.System.RdmaMode != "" {
 		blockers = append(blockers, blocker("", CodeRDMAModeUnsupported, "RDMA namespace mode %s is wanted", spec.System.RdmaMode))
 	}

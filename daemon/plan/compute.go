@@ -34,6 +34,7 @@ func Compute(in Input) Plan {
 	for _, t := range teams {
 		p.addTeam(&in, t)
 	}
+	p.addLeftBridges(&in, wanted)
 	slices.SortStableFunc(p.Chains, func(a, b Chain) int { return strings.Compare(a.PFs[0], b.PFs[0]) })
 	slices.SortStableFunc(p.Waiting, func(a, b Waiting) int { return strings.Compare(a.PF, b.PF) })
 	slices.Sort(p.Released)
@@ -101,6 +102,7 @@ func (p *Plan) add(s *subject) (idle bool) {
 		return false
 	}
 	blockers := append(s.skipUnreadableVFs(), s.groupBlockers()...)
+	blockers = append(blockers, s.bridgeBlockers()...)
 	p.Blockers = append(p.Blockers, blockers...)
 	w, waiting := s.plan()
 	stages := inStep(w)

@@ -36,6 +36,9 @@ type Plan struct {
 	// ReleasedBonds are bonds that are gone, or that somebody else manages from now
 	// on: the ledger may forget them.
 	ReleasedBonds []string
+	// ReleasedBridges are PFs of which the ledger may forget the bridge: none of ours
+	// is there any more.
+	ReleasedBridges []string
 }
 
 // Waiting are VFs of one PF that have a user, and whose MTU or MAC is not what is

@@ -133,6 +133,9 @@ func text(p plan.Plan, observed inventory.Node) string {
 	for _, bond := range p.ReleasedBonds {
 		fmt.Fprintf(&b, "released bond %s\n", bond)
 	}
+	for _, pf := range p.ReleasedBridges {
+		fmt.Fprintf(&b, "released bridge of %s\n", pf)
+	}
 	disruption, pods := plan.Disruption(p, observed)
 	fmt.Fprintf(&b, "disruption %s %s\n", disruption, strings.Join(pods, " "))
 	return b.String()
@@ -157,6 +160,7 @@ func withoutDevice(c plan.Chain, s plan.Step) string {
 //	unbindpf PF        network NETDEV WHY...
 //	makebond NAME OPTION...  join BOND NETDEV    leave NETDEV
 //	keepmac PF VF
+//	ovs ...            see runOVS
 func newMachine(t testing.TB, script string) *simhost.Kernel {
 	t.Helper()
 	var opts simhost.Options
@@ -295,6 +299,8 @@ func (m *machine) run(command string, args []string) error {
 		m.k.SetNodeNetwork(args[0], strings.Join(args[1:], " "))
 	case "bond":
 		return errors.Join(m.k.AddBond(args[0], simhost.BondOptions{Mode: "active-backup"}), m.k.Enslave(args[0], args[1]))
+	case "ovs":
+		return m.runOVS(args)
 	default:
 		return m.bonding(command, args)
 	}

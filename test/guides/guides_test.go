@@ -194,6 +194,7 @@ func (p *play) turn() (steps, failure string) {
 	p.k.Settle()
 	p.look(led, &facts)
 	p.must(led.Forget(p.ctx, facts.Plan.Released...))
+	p.must(led.ForgetBridges(p.ctx, facts.Plan.ReleasedBridges...))
 	if err := ran.Err(); err != nil {
 		facts.Failed, facts.FailedReason = err.Error(), sriovv1.ReasonApplyFailed
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/ethtool"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/files"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/kmsg"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/ovs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/podresources"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/sysfs"
@@ -21,6 +22,20 @@ import (
 // KubeletSocket is where the kubelet answers about pods, below the host's root.
 const KubeletSocket = "var/lib/kubelet/pod-resources/kubelet.sock"
 
+// OVSSocket is where the database server of Open vSwitch listens, below the host's
+// root. The link var/run leads to the run of our own container, so run comes first.
+const (
+	OVSSocket    = "run/openvswitch/db.sock"
+	oldOVSSocket = "var/run/openvswitch/db.sock"
+)
+
+func ovsSockets(root, given string) []string {
+	if given != "" {
+		return []string{given}
+	}
+	return []string{filepath.Join(root, OVSSocket), filepath.Join(root, oldOVSSocket)}
+}
+
 // Options say where the machine is.
 type Options struct {
 	// Root is the folder where the machine's root is: "/", or "/host" in a
@@ -29,6 +44,9 @@ type Options struct {
 	// KubeletSocket is the path of the kubelet's pod-resources socket. Empty
 	// means KubeletSocket below Root.
 	KubeletSocket string
+	// OVSSocket is the path of the socket of Open vSwitch's database server. Empty
+	// means OVSSocket below Root.
+	OVSSocket string
 	// NodeIP is the address under which the node is known to its cluster. The
 	// zero value means that it is not known.
 	NodeIP netip.Addr
@@ -61,6 +79,7 @@ func Open(o Options) (host.Host, io.Closer, error) {
 		Events:  &uevent.Client{},
 		Pods:    podresources.New(cmp.Or(o.KubeletSocket, filepath.Join(root, KubeletSocket))),
 		Log:     kmsg.New(filepath.Join(root, "dev/kmsg")),
+		OVS:     &ovs.Client{Sockets: ovsSockets(root, o.OVSSocket)},
 	}, closers{attributes, own}, nil
 }
 

@@ -105,6 +105,10 @@ func (k *Kernel) setMaster(l, b *link) error {
 	if l.master == b {
 		return nil
 	}
+	// Open vSwitch has no ndo_del_slave.
+	if l.datapath != nil {
+		return refuse(syscall.EOPNOTSUPP)
+	}
 	if l.master != nil {
 		k.guardBond(l, "taking out of its bond")
 		k.release(l)

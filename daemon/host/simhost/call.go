@@ -84,6 +84,7 @@ func (h *handle) host() host.Host {
 		Events:  eventsDoor{h},
 		Pods:    podsDoor{h},
 		Log:     logDoor{h},
+		OVS:     ovsDoor{h},
 	}
 }
 

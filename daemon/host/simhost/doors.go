@@ -203,6 +203,10 @@ func (k *Kernel) describe(l *link) host.Link {
 	if l.master != nil {
 		out.MasterIndex = l.master.index
 	}
+	if l.datapath != nil {
+		out.MasterIndex = l.datapath.index
+	}
+	out.Kind = l.kind
 	if l.bond != nil {
 		out.Kind, out.BondMode = "bond", l.bond.Mode
 		if m := k.activeMember(l.bond); m != nil {

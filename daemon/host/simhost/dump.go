@@ -31,6 +31,7 @@ func (k *Kernel) Dump() string {
 	for _, name := range slices.Sorted(maps.Keys(k.nodeNetwork)) {
 		fmt.Fprintf(&b, "node network: %s %s\n", name, k.nodeNetwork[name])
 	}
+	k.dumpOVS(&b)
 	return b.String()
 }
 
@@ -109,6 +110,9 @@ func (k *Kernel) dumpLink(b *strings.Builder, l *link) {
 	}
 	if l.master != nil {
 		fmt.Fprintf(b, " master %s", l.master.name)
+	}
+	if l.datapath != nil {
+		fmt.Fprintf(b, " master %s", l.datapath.name)
 	}
 	if l.pod != "" {
 		fmt.Fprintf(b, " in pod %s", l.pod)

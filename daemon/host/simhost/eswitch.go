@@ -57,6 +57,9 @@ func (k *Kernel) checkVFs(fn *function, mode string) error {
 		}
 	}
 	switch {
+	case fn.driver == "mlx5_core" && offloadsFlows(fn):
+		forbid("changing the eswitch mode while Open vSwitch offloads to it")
+		return refusal{errno: syscall.EBUSY, text: fn.driver + ": Can't change mode, E-Switch is busy"}
 	case r.unbound && bound(fn):
 		forbid("changing the eswitch mode while VFs are bound")
 		return refusal{errno: syscall.EBUSY, text: fn.driver + ": Can't change mode, E-Switch is busy"}

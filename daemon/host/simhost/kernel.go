@@ -22,6 +22,8 @@ type Options struct {
 	NoBonding, NoDebugfs bool
 	// NoLACPPartner is a switch that does not speak LACP.
 	NoLACPPartner bool
+	// NoOVS leaves the machine without Open vSwitch.
+	NoOVS bool
 	// Delays of what the real kernel does later or slowly.
 	Delays Delays
 }
@@ -48,6 +50,8 @@ type Delays struct {
 	Carrier time.Duration
 	// LAG is the time from a change of a bond to that of the NIC's LAG.
 	LAG time.Duration
+	// OVS is how long ovs-vswitchd takes to carry out a change.
+	OVS time.Duration
 }
 
 // TypicalDelays are those of real machines, in order of magnitude.
@@ -60,6 +64,7 @@ func TypicalDelays() Delays {
 		Representor: 150 * time.Millisecond,
 		Carrier:     700 * time.Millisecond,
 		LAG:         time.Second,
+		OVS:         50 * time.Millisecond,
 	}
 }
 
@@ -95,6 +100,7 @@ type Kernel struct {
 	stored      map[string][]byte
 	// disk are files and folders outside of sysfs and procfs, by path.
 	disk disk
+	ovs  *ovs
 
 	subscribers map[*subscriber]struct{}
 	log         []string
@@ -131,6 +137,7 @@ func New(opts Options) *Kernel {
 		nodeNetwork: map[string]string{managementName: "carries the default route"},
 		stored:      map[string][]byte{},
 		disk:        newDisk(),
+		ovs:         newOVS(!opts.NoOVS),
 		subscribers: map[*subscriber]struct{}{},
 		gen:         &generation{dead: make(chan struct{})},
 	}
@@ -156,6 +163,8 @@ func (k *Kernel) boot() {
 	for i := range k.opts.NICs {
 		k.addCard(k.opts.NICs[i])
 	}
+	k.ovs.restart(!k.opts.NoOVS)
+	k.reconfigureOVS()
 }
 
 // Host returns the doors to the machine for the living caller. After a crash

@@ -89,6 +89,8 @@ func (k *Kernel) netdevRelation(l *link, name string) *node {
 	switch {
 	case name == "device" && l.fn != nil:
 		return symlink("../../../"+l.fn.address, k.device(l.fn))
+	case name == "master" && l.datapath != nil:
+		return symlink("../../../../virtual/net/"+l.datapath.name, k.netdev(l.datapath))
 	case name == "master" && l.master != nil:
 		return symlink("../../../../virtual/net/"+l.master.name, k.netdev(l.master))
 	case name == "compat":

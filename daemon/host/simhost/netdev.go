@@ -44,6 +44,10 @@ type link struct {
 	offload  bool
 	master   *link
 	bond     *bond
+	// datapath is ovs-system while the netdev is a port of Open vSwitch.
+	datapath *link
+	// kind is IFLA_INFO_KIND of a link that is neither hardware nor bond.
+	kind string
 	// pod is set while the netdev is in a pod's network namespace.
 	pod string
 }
@@ -77,6 +81,7 @@ func (k *Kernel) addLink(l *link) {
 	k.links.ordered = append(k.links.ordered, l)
 	k.links.byName[l.name], k.links.byIndex[l.index] = l, l
 	k.netlink(l)
+	k.ovsChanged()
 }
 
 // renamedLater lets a netdev arrive under the kernel's own name and get that of
@@ -113,7 +118,9 @@ func (k *Kernel) unlist(l *link) {
 	k.links.ordered = slices.DeleteFunc(k.links.ordered, func(o *link) bool { return o == l })
 	delete(k.links.byName, l.name)
 	delete(k.links.byIndex, l.index)
+	l.datapath = nil
 	k.netlink(l)
+	k.ovsChanged()
 }
 
 func (k *Kernel) addPFNetdev(fn *function) {

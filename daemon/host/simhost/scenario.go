@@ -98,6 +98,7 @@ func (k *Kernel) RenameLink(from, to string) error {
 			k.nodeNetwork[to] = why
 		}
 		k.netlink(l)
+		k.ovsChanged()
 		return nil
 	})
 }
