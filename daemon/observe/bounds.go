@@ -78,6 +78,7 @@ func patient(h host.Host) (host.Host, *patience) {
 	h.Devlink = devlink{h.Devlink, p}
 	h.Links = rtnetlink{h.Links, p}
 	h.Ethtool = features{h.Ethtool, p}
+	h.VDPA = vdpa{h.VDPA, p}
 	// That the kubelet is late says nothing of the kernel, nor the other way round.
 	h.Pods = kubelet{h.Pods, &patience{bound: podsBound}}
 	return h, p

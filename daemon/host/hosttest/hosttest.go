@@ -83,7 +83,7 @@ type Spec struct {
 
 // Specs returns all rules in a fixed order.
 func Specs() []Spec {
-	return slices.Concat(vfSpecs(), bindingSpecs(), linkSpecs(), eswitchSpecs(), steeringSpecs(), doorSpecs())
+	return slices.Concat(vfSpecs(), bindingSpecs(), linkSpecs(), eswitchSpecs(), steeringSpecs(), deviceSpecs(), doorSpecs())
 }
 
 // Applies tells whether the rule is one for a device with these capabilities.

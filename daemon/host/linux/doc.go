@@ -1,5 +1,5 @@
 // Package linux is the host of a real machine: sysfs, rtnl, devlink, ethtool,
-// uevent, podresources and kmsg put together.
+// uevent, vdpa, podresources and kmsg put together.
 //
 // Flow: the folder where the machine's root is -> host.Host.
 //

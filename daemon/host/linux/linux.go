@@ -16,6 +16,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/sysfs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/uevent"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/vdpa"
 )
 
 // KubeletSocket is where the kubelet answers about pods, below the host's root.
@@ -59,6 +60,7 @@ func Open(o Options) (host.Host, io.Closer, error) {
 		Events:  &uevent.Client{},
 		Pods:    podresources.New(cmp.Or(o.KubeletSocket, filepath.Join(root, KubeletSocket))),
 		Log:     kmsg.New(filepath.Join(root, "dev/kmsg")),
+		VDPA:    &vdpa.Client{},
 	}, closers{attributes, own}, nil
 }
 

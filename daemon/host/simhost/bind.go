@@ -63,6 +63,7 @@ func (k *Kernel) attach(fn *function, driver string) {
 	if fn.pf != nil {
 		fn.pf.reset(fn.card)
 		k.addPFNetdev(fn)
+		k.addRDMA(fn)
 		return
 	}
 	random := fn.card.pfResets && (fn.parent.netdev == nil || !fn.parent.netdev.up)
@@ -74,6 +75,7 @@ func (k *Kernel) attach(fn *function, driver string) {
 	k.later(k.opts.Delays.Netdev, func() {
 		if fn.binding == binding {
 			k.addVFNetdev(fn, random)
+			k.addRDMA(fn)
 		}
 	})
 }
@@ -83,6 +85,11 @@ func (k *Kernel) detach(fn *function) {
 	if fn.driver == "" {
 		return
 	}
+	if fn.vdpa != nil {
+		k.forbid(fn.address + ": taking the driver from a VF that a vDPA device is made of")
+		k.dropVDPA(fn)
+	}
+	fn.rdma = nil
 	if fn.pf != nil {
 		k.removeVFs(fn)
 		fn.pf.mode, fn.pf.steering, fn.pf.inline = "", "", ""

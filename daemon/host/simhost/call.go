@@ -83,6 +83,7 @@ func (h *handle) host() host.Host {
 		Events:  eventsDoor{h},
 		Pods:    podsDoor{h},
 		Log:     logDoor{h},
+		VDPA:    vdpaDoor{h},
 	}
 }
 
@@ -352,7 +353,12 @@ func perform[T any](h *handle, c *call, f fate, effect func() (T, error)) (T, er
 		return v, ErrCrashed
 	}
 	if f.fault != nil && f.fault.Log != "" {
-		k.logAbout(c.device, f.fault.Log)
+		about := c.device
+		// A function whose address is written to a driver's file.
+		if k.functions[c.value] != nil {
+			about = c.value
+		}
+		k.logAbout(about, f.fault.Log)
 	}
 	var err error
 	if f.fault != nil && f.fault.Errno != 0 {
