@@ -16,7 +16,8 @@ import (
 // Version of the format that this code writes, and the newest it reads. Version
 // 2 added the Identity of a PF, its inline and steering modes, and the Orders; a
 // record of version 1 is read as one without.
-const Version = 2
+// Version 3 added the vDPA type of VFs.
+const Version = 3
 
 // Errors of Open. Neither is ever taken for an empty record: what we do not
 // remember having made, we would not remove.

@@ -33,7 +33,6 @@ const (
 	CodeBondUnsupported     = "BondUnsupported"
 	CodeSteeringUnsupported = "SteeringModeUnsupported"
 	CodeFirmwareUnsupported = "FirmwareAppUnsupported"
-	CodeVDPAUnsupported     = "VDPAUnsupported"
 	CodeBridgeUnsupported   = "BridgeUnsupported"
 	CodeRDMAModeUnsupported = "RDMAModeUnsupported"
 )
@@ -49,6 +48,10 @@ type BlockerCode struct {
 
 // BlockerCodes lists every code that a plan can have, ordered as a planner meets them.
 func BlockerCodes() []BlockerCode {
+	return slices.Concat(deviceCodes(), needCodes())
+}
+
+func deviceCodes() []BlockerCode {
 	return []BlockerCode{
 		{CodePFNotFound, "The node has no PF with this PCI address.",
 			"Check that the NIC is seated and shows up in lspci; otherwise correct the policy's selector."},
@@ -94,8 +97,6 @@ func BlockerCodes() []BlockerCode {
 			"Remove flowSteeringMode from the policy; an mlx5 NIC needs a kernel with the devlink parameter flow_steering_mode, or MLNX_OFED."},
 		{CodeFirmwareUnsupported, "An application firmware is wanted, and this version does not choose it.",
 			"Install it on the host and remove firmwareApp from the policy."},
-		{CodeVDPAUnsupported, "vDPA devices are wanted, and this version does not make them.",
-			"Remove vdpaType from the policy."},
 		{CodeBondUnsupported, "A bond is wanted, and this version does not make it.",
 			"Remove bond from the policy."},
 		{CodeBridgeUnsupported, "An Open vSwitch bridge is wanted, and this version does not make it.",

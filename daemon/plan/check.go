@@ -15,6 +15,7 @@ import (
 type subject struct {
 	desired
 	pf       *inventory.PF
+	node     *inventory.Node
 	strategy driver.Strategy
 	// order of VFs and mode; trial tells that it may be the wrong one.
 	order driver.Order
@@ -22,7 +23,7 @@ type subject struct {
 }
 
 func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
-	s := &subject{desired: want, pf: pf, strategy: strategy, order: strategy.Order}
+	s := &subject{desired: want, pf: pf, node: &in.Observed, strategy: strategy, order: strategy.Order}
 	if s.order == driver.Trial {
 		s.trial, s.order = true, driver.VFsFirst
 		if known := in.Owned.Orders[pf.Driver]; known != "" {
@@ -41,7 +42,7 @@ func (s *subject) createsUnbound() bool {
 // check returns the blockers that stop all work on the PF. Facts come first:
 // with one of them missing, the rest would be guesses.
 func (s *subject) check() []Blocker {
-	for _, check := range []func() []Blocker{s.checkFacts, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkInterruption} {
+	for _, check := range []func() []Blocker{s.checkFacts, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkNeeds, s.checkInterruption} {
 		if blockers := check(); len(blockers) > 0 {
 			return blockers
 		}
@@ -94,7 +95,11 @@ func (s *subject) needs(fact string) bool {
 	case inventory.FactIOMMUGroup:
 		return s.anyVF(func(w vfWant) bool { return w.binding == vfio })
 	case inventory.FactAdmin:
-		return s.anyVF(func(w vfWant) bool { return w.adminMAC })
+		return s.anyVF(func(w vfWant) bool { return w.adminMAC || w.guid && s.infiniband() })
+	case inventory.FactRDMA:
+		return s.anyVF(func(w vfWant) bool { return w.rdma || w.guid && s.infiniband() })
+	case inventory.FactVDPA:
+		return s.anyVF(func(w vfWant) bool { return w.vdpa != "" })
 	case inventory.FactNodeNetwork:
 		return !s.external || s.changesUpVF()
 	case inventory.FactAutoprobe, inventory.FactTotalVFs:
@@ -120,7 +125,7 @@ func isUp(vf *inventory.VF) bool { return vf != nil && vf.Netdev != nil && vf.Ne
 // interrupts tells whether what is wanted of a VF with a netdev is another driver
 // or MTU.
 func (s *subject) interrupts(vf *inventory.VF, w vfWant) bool {
-	return !s.bound(vf, w) || w.mtu > 0 && w.mtu != vf.Netdev.MTU
+	return !s.bound(vf, w) || w.mtu > 0 && w.mtu != vf.Netdev.MTU || s.probedTooEarly(vf, w)
 }
 
 func (s *subject) anyVF(is func(vfWant) bool) bool {

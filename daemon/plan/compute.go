@@ -89,7 +89,7 @@ func (p *Plan) add(s *subject) (idle bool) {
 		p.Blockers = append(p.Blockers, blockers...)
 		return false
 	}
-	blockers := append(s.skipUnreadableVFs(), s.groupBlockers()...)
+	blockers := append(s.skipUnreadableVFs(), append(s.needBlockers(), s.groupBlockers()...)...)
 	p.Blockers = append(p.Blockers, blockers...)
 	w, waiting := s.plan()
 	stages := inStep(w)
