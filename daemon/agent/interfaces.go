@@ -91,6 +91,9 @@ func virtualFunction(pf *inventory.PF, vf *inventory.VF) sriovv1.VirtualFunction
 		Driver: vf.Driver, Mac: vf.AdminMAC, Vlan: vf.VLAN, GUID: vf.GUID,
 		Assigned: vf.Pod != "", Pod: vf.Pod,
 	}
+	if vf.VDPA != nil {
+		out.VdpaType = vf.VDPA.Type
+	}
 	if n := vf.Netdev; n != nil {
 		out.Name, out.MTU = n.Name, n.MTU
 		if out.Mac == "" {

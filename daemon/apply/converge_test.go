@@ -155,7 +155,7 @@ func fulfilled(want *sriovv1.Interface, pf *inventory.PF) error {
 	}
 	for _, g := range want.VfGroups {
 		for i := g.VfRange.First; i <= g.VfRange.Last; i++ {
-			if err := provided(&g, pf.VF(i), want.ExternallyManaged); err != nil {
+			if err := provided(&g, pf, pf.VF(i), want.ExternallyManaged); err != nil {
 				return fmt.Errorf("VF %d: %w", i, err)
 			}
 		}
@@ -178,7 +178,7 @@ func offloads(want *sriovv1.Interface, pf *inventory.PF) error {
 	return nil
 }
 
-func provided(g *sriovv1.VfGroup, vf *inventory.VF, external bool) error {
+func provided(g *sriovv1.VfGroup, pf *inventory.PF, vf *inventory.VF, external bool) error {
 	switch {
 	case vf == nil:
 		return fmt.Errorf("it is not there")
@@ -195,8 +195,27 @@ func provided(g *sriovv1.VfGroup, vf *inventory.VF, external bool) error {
 		return nil
 	case g.MTU > 0 && vf.Netdev.MTU != g.MTU:
 		return fmt.Errorf("MTU is %d", vf.Netdev.MTU)
-	case vf.Driver == "mlx5_core" && vf.AdminMAC == "" && !external:
+	case vf.Driver == "mlx5_core" && vf.AdminMAC == "" && !external && pf.Netdev.LinkType == "ETH":
 		return fmt.Errorf("MAC is not kept")
+	}
+	return equipped(g, pf, vf, external)
+}
+
+// equipped tells whether a VF that nobody uses has the RDMA and vDPA device of its
+// group, and the GUIDs that go with them.
+func equipped(g *sriovv1.VfGroup, pf *inventory.PF, vf *inventory.VF, external bool) error {
+	mlx5 := vf.Driver == "mlx5_core" && !external
+	switch {
+	case g.IsRdma && vf.RDMA == nil:
+		return fmt.Errorf("there is no RDMA device")
+	case g.IsRdma && mlx5 && vf.RDMA.NodeGUID == "":
+		return fmt.Errorf("the RDMA device has no node GUID")
+	case mlx5 && pf.Netdev.LinkType == "IB" && vf.RDMA != nil && vf.RDMA.NodeGUID == "":
+		return fmt.Errorf("the VF has no GUID")
+	case g.VdpaType == "" && vf.VDPA.Ours(vf.PCIAddress):
+		return fmt.Errorf("there is a vDPA device %+v", vf.VDPA)
+	case g.VdpaType != "" && (vf.VDPA == nil || vf.VDPA.Type != g.VdpaType):
+		return fmt.Errorf("the vDPA device is %+v", vf.VDPA)
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ var (
 		"fs.WriteFile */steering_mode = *", "fs.ReadFile */steering_mode", "links.SetUp *", "links.SetMTU *", "links.SetVFMAC *", "ethtool.SetFeature *",
 		"fs.ReadFile */sriov_numvfs", "fs.ReadFile */sriov_drivers_autoprobe", "fs.ReadFile */driver_override",
 		"fs.ReadLink */virtfn*", "fs.ReadLink */driver", "fs.ReadLink */iommu_group", "fs.ReadDir *",
+		"vdpa.Create *", "vdpa.Delete *", "vdpa.Devices *", "vdpa.Managers *", "fs.WriteFile sys/bus/vdpa/*", "fs.ReadLink sys/bus/vdpa/*",
+		"links.SetVFGUID *", "fs.ReadFile */node_guid", "fs.ReadLink sys/class/infiniband/*",
 		"devlink.Eswitch *", "devlink.Ports *", "links.List *", "links.VFs *", "links.NodeNetwork *",
 		"ethtool.Feature *", "pods.*", "bonds.List *", "bonds.Create *", "bonds.SetOptions *", "bonds.SetMaster *", "bonds.Delete *", "fs.ReadFile */lag/*",
 		"store.Save*", "store.Load*", "events.*", "log.*",

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/failure"
@@ -21,9 +20,6 @@ import (
 // driver's probe of a VF waits for the firmware most of its time, and the firmware
 // of a PF serves some at a time. It is part of how long it takes to bind many VFs.
 const parallel = 16
-
-// logLines bounds what is read and reported of the kernel log.
-const logLines = 50
 
 // Result of a run.
 type Result struct {
@@ -76,13 +72,14 @@ type Failure struct {
 	failure.Explanation
 }
 
-// Error says which step failed, what it means, the kernel's words and the remedy.
+// Error says which step failed, what it means, the kernel's words, the remedy, and
+// what the kernel logged last about the device.
 func (f *Failure) Error() string {
 	what := f.PF
 	if f.Step != nil {
 		what = f.Step.String()
 	}
-	return fmt.Sprintf("%s: %s (%v); %s", what, f.Message, f.Err, f.Remedy)
+	return fmt.Sprintf("%s: %s (%v); %s%s", what, f.Message, f.Err, f.Remedy, said(f.KernelLog))
 }
 
 // Unwrap returns the cause.
@@ -206,7 +203,7 @@ func (r *runner) unknownVFs(ctx context.Context, c plan.Chain) error {
 // chain runs one chain up to its first stage with a failure.
 func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fresh inventory.Node) Result {
 	var result Result
-	run := &chainRun{runner: r, pfs: c.PFs, logBefore: r.kernelLogs(ctx, c.PFs)}
+	run := &chainRun{runner: r, pfs: c.PFs, logBefore: r.kernelLogs(ctx, c.PFs), tailBefore: r.kernelLog(ctx, "", tailLines)}
 	if err := r.meanwhile(ctx, c, fresh); err != nil {
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
@@ -267,8 +264,11 @@ func (r *runner) note(ctx context.Context, led *ledger.Ledger, c plan.Chain, add
 // chainRun is the run of one chain.
 type chainRun struct {
 	*runner
-	pfs       []string
-	logBefore [][]string
+	pfs []string
+	// logBefore is the log about each PF when the chain began, tailBefore that about
+	// anything.
+	logBefore  [][]string
+	tailBefore []string
 }
 
 // recheck asks the kubelet once more before a later stage that could take a VF of
@@ -323,10 +323,7 @@ func (c *chainRun) stage(ctx context.Context, stage plan.Stage) (done []plan.Ste
 
 // failure explains the error of a step.
 func (c *chainRun) failure(ctx context.Context, step plan.Step, err error) Failure {
-	f := Failure{PF: c.pfs[0], Step: step, Err: err}
-	for i, lines := range c.kernelLogs(ctx, c.pfs) {
-		f.KernelLog = append(f.KernelLog, newLines(c.logBefore[i], lines)...)
-	}
+	f := Failure{PF: c.pfs[0], Step: step, Err: err, KernelLog: c.newLog(ctx, step)}
 	s := failure.Signature{Log: f.KernelLog}
 	if step != nil {
 		s.Step = step.Kind()
@@ -347,38 +344,6 @@ func (c *chainRun) failure(ctx context.Context, step plan.Step, err error) Failu
 	}
 	f.Explanation = failure.Explain(s)
 	return f
-}
-
-// kernelLog returns the newest lines about a device. The log is an extra: what
-// cannot be read of it is not worth a failure. It is read even after the end of
-// a step's or the run's time.
-func (r *runner) kernelLog(ctx context.Context, device string) []string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	lines, err := r.host.Log.Recent(ctx, device, logLines)
-	if err != nil {
-		return nil
-	}
-	return lines
-}
-
-// kernelLogs returns the newest lines about each of several devices.
-func (r *runner) kernelLogs(ctx context.Context, devices []string) [][]string {
-	out := make([][]string, 0, len(devices))
-	for _, device := range devices {
-		out = append(out, r.kernelLog(ctx, device))
-	}
-	return out
-}
-
-// newLines returns what after has beyond before, both being ends of one log.
-func newLines(before, after []string) []string {
-	for overlap := min(len(before), len(after)); overlap > 0; overlap-- {
-		if slices.Equal(before[len(before)-overlap:], after[:overlap]) {
-			return after[overlap:]
-		}
-	}
-	return after
 }
 
 // initial is what the ledger keeps of a PF at first contact.
@@ -402,6 +367,9 @@ func initial(pf *inventory.PF) ledger.Initial {
 		vf := ledger.InitialVF{Index: pf.VFs[i].Index, Driver: pf.VFs[i].Driver, Override: pf.VFs[i].DriverOverride}
 		if pf.VFs[i].Netdev != nil {
 			vf.MTU = pf.VFs[i].Netdev.MTU
+		}
+		if pf.VFs[i].VDPA != nil {
+			vf.VDPAType = pf.VFs[i].VDPA.Type
 		}
 		out.VFs = append(out.VFs, vf)
 	}

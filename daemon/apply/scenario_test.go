@@ -33,6 +33,8 @@ type port struct {
 	// fixed: the firmware decides on the mode.
 	fixed bool
 	total int
+	// rdma: there are RDMA devices; infiniband: the port is InfiniBand.
+	rdma, infiniband bool
 }
 
 // models are the NICs that scenarios are made of.
@@ -48,6 +50,8 @@ var models = map[string]struct {
 		{address: "0000:3b:00.0", netdev: "enp59s0f0np0", eswitch: true}, {address: "0000:3b:00.1", netdev: "enp59s0f1np1", eswitch: true}}},
 	"cx4lx": {make: simhost.ConnectX4Lx, steering: []string{"dmfs"}, ports: []port{
 		{address: "0000:04:00.0", netdev: "enp4s0f0np0", eswitch: true}, {address: "0000:04:00.1", netdev: "enp4s0f1np1", eswitch: true}}},
+	"vpi": {make: simhost.ConnectX6VPI, steering: []string{"smfs", "dmfs"}, ports: []port{
+		{address: "0000:d8:00.0", netdev: "ibp216s0f0", infiniband: true}, {address: "0000:d8:00.1", netdev: "ibp216s0f1", infiniband: true}}},
 	"igb": {make: simhost.Igb82576, ports: []port{
 		{address: "0000:01:00.0", netdev: "enp1s0f0"}, {address: "0000:01:00.1", netdev: "enp1s0f1"}}},
 	"e810": {make: simhost.E810, ports: []port{
@@ -109,7 +113,7 @@ func ifaceText(i *sriovv1.Interface) string {
 	text := fmt.Sprintf("%s numVfs %d mode %q steering %q mtu %d external %t",
 		i.PCIAddress, i.NumVfs, i.EswitchMode, i.FlowSteeringMode, i.MTU, i.ExternallyManaged)
 	for _, g := range i.VfGroups {
-		text += fmt.Sprintf(" [%s %s mtu %d]", g.VfRange, g.DeviceType, g.MTU)
+		text += fmt.Sprintf(" [%s %s mtu %d rdma %t vdpa %s]", g.VfRange, g.DeviceType, g.MTU, g.IsRdma, g.VdpaType)
 	}
 	return text
 }
@@ -240,11 +244,16 @@ func machines(t *rapid.T) *scenario {
 	if rapid.Bool().Draw(t, "delays") {
 		s.opts.Delays = simhost.TypicalDelays()
 	}
+	if rapid.IntRange(0, 9).Draw(t, "lacks module") == 9 {
+		s.opts.NoModules = []string{rapid.SampledFrom([]string{
+			simhost.ModuleVFIO, simhost.ModuleRDMA, simhost.ModuleVDPA, simhost.ModuleVirtio, simhost.ModuleVhost,
+		}).Draw(t, "module")}
+	}
 	kind := rapid.SampledFrom([]string{
 		"cx5", "cx6dx", "igb", "cx5 igb", "cx6dx cx5", "cx4lx", "e810", "bnxt", "flower", "nfp", "newcomer", "newcomer-vfs",
-		"e810 bnxt", "flower newcomer",
+		"e810 bnxt", "flower newcomer", "vpi", "cx6dx", "cx5 vpi",
 	}).Draw(t, "nics")
-	s.text = fmt.Sprintf("%s noIOMMU %t delays %v", kind, s.opts.NoIOMMU, s.opts.Delays)
+	s.text = fmt.Sprintf("%s noIOMMU %t delays %v without %v", kind, s.opts.NoIOMMU, s.opts.Delays, s.opts.NoModules)
 	for _, name := range strings.Fields(kind) {
 		s.addNIC(t, name)
 	}
@@ -282,10 +291,18 @@ func (s *scenario) addNIC(t *rapid.T, name string) {
 	if rapid.IntRange(0, 3).Draw(t, "compat") == 3 {
 		note("compat steering", simhost.CompatSteering())
 	}
+	rdma := strings.HasPrefix(name, "cx") || name == "vpi"
+	if rdma && rapid.IntRange(0, 15).Draw(t, "rdma") == 15 {
+		note("without RDMA", simhost.WithoutRDMA())
+		rdma = false
+	}
+	if name == "vpi" && rapid.IntRange(0, 3).Draw(t, "silent") == 3 {
+		note("silent GUIDs", simhost.SilentGUIDs())
+	}
 	opts = append(opts, model.options...)
 	s.nics = append(s.nics, func() simhost.NIC { return model.make(opts...) })
 	for _, p := range model.ports {
-		p.total, p.steering = total, steering
+		p.total, p.steering, p.rdma = total, steering, rdma
 		s.ports = append(s.ports, p)
 	}
 }
@@ -380,6 +397,9 @@ func past(t *rapid.T, p port) []action {
 		onVF(2, "probe", func(ctx context.Context, k *simhost.Kernel, vf string) error {
 			return k.Admin().FS.WriteFile(ctx, "sys/bus/pci/drivers_probe", []byte(vf))
 		})
+		onVF(5, "vdpa", func(ctx context.Context, k *simhost.Kernel, vf string) error {
+			return k.Admin().VDPA.Create(ctx, "vdpa:"+vf, host.PCIHandle(vf))
+		})
 		onVF(6, "pod", func(_ context.Context, k *simhost.Kernel, vf string) error {
 			return k.AssignVF(vf, fmt.Sprintf("ns/%s-%d", p.netdev, i))
 		})
@@ -436,6 +456,9 @@ func ifaceOf(t *rapid.T, p port, refused bool) sriovv1.Interface {
 		i.NumVfs = p.total + 1
 	}
 	i.EswitchMode = rapid.SampledFrom([]string{"", "legacy", "switchdev", "switchdev"}).Draw(t, "mode")
+	if p.infiniband && rapid.IntRange(0, 7).Draw(t, "no eswitch") > 0 {
+		i.EswitchMode = ""
+	}
 	if !p.eswitch && !p.fixed && rapid.IntRange(0, 7).Draw(t, "legacy only") > 0 {
 		i.EswitchMode = ""
 	}
@@ -450,6 +473,10 @@ func ifaceOf(t *rapid.T, p port, refused bool) sriovv1.Interface {
 			DeviceType: rapid.SampledFrom([]string{"netdevice", "netdevice", "vfio-pci", ""}).Draw(t, "type"),
 			MTU:        rapid.SampledFrom([]int{0, 1500, 2000, 9000}).Draw(t, "group mtu"),
 			VfRange:    sriovv1.VFRange{First: first, Last: last},
+		}
+		g.IsRdma = g.DeviceType != "vfio-pci" && rapid.IntRange(0, 3).Draw(t, "isRdma") == 3 && (p.rdma || rapid.IntRange(0, 9).Draw(t, "of no use") == 9)
+		if g.DeviceType != "vfio-pci" && (p.rdma && i.EswitchMode == "switchdev" && rapid.IntRange(0, 3).Draw(t, "vdpa") == 3 || rapid.IntRange(0, 31).Draw(t, "vdpa of no use") == 31) {
+			g.VdpaType = rapid.SampledFrom([]string{"virtio", "vhost"}).Draw(t, "vdpaType")
 		}
 		if rapid.IntRange(0, 4).Draw(t, "gap") > 0 {
 			i.VfGroups = append(i.VfGroups, g)

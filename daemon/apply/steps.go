@@ -33,14 +33,21 @@ type executor struct {
 	// dumped are the links at the beginning of a stage that sets up VFs, so that
 	// one dump serves them all. It is for finding links, not for their state.
 	dumped []host.Link
+	// owners are the pods that hold devices at the beginning of a stage that binds
+	// VFs again, by PCI address.
+	owners map[string]string
 }
 
 // prepare looks up what the steps of a stage have in common.
 func (e *executor) prepare(ctx context.Context, stage plan.Stage) error {
 	for _, step := range stage {
 		switch step.(type) {
-		case plan.SetVFMTU, plan.SetVFAdminMAC:
+		case plan.SetVFMTU, plan.SetVFAdminMAC, plan.SetVFGUID:
 			return e.redump(ctx)
+		case plan.RebindVF:
+			// Unknown owners are the gate's business: the plan was made for them.
+			e.owners, _ = e.host.Pods.DeviceOwners(ctx)
+			return nil
 		}
 	}
 	return nil
@@ -80,10 +87,12 @@ func deadline(step plan.Step) time.Duration {
 		return eswitchDeadline
 	case plan.AwaitRepresentors, plan.SetRepresentorHWTCOffload, plan.AwaitLAG:
 		return awaitDeadline
-	case plan.BindVF, plan.UnbindVF:
+	case plan.BindVF, plan.UnbindVF, plan.RebindVF:
 		return bindDeadline
 	case plan.EnsureBridge, plan.RemoveBridge:
 		return ovsDeadline
+	case plan.CreateVDPA, plan.BindVDPA, plan.RemoveVDPA:
+		return vdpaDeadline
 	}
 	return linkDeadline
 }
@@ -126,6 +135,16 @@ func (e *executor) effect(ctx context.Context, step plan.Step) error {
 		return e.ensureBridge(ctx, s)
 	case plan.RemoveBridge:
 		return e.removeBridge(ctx, s)
+	case plan.SetVFGUID:
+		return e.setVFGUID(ctx, s)
+	case plan.RebindVF:
+		return e.rebindVF(ctx, s)
+	case plan.CreateVDPA:
+		return e.createVDPA(ctx, s.PF, s.VF, s.Type)
+	case plan.BindVDPA:
+		return e.createVDPA(ctx, s.PF, s.VF, s.Type)
+	case plan.RemoveVDPA:
+		return e.removeVDPA(ctx, s)
 	}
 	return e.bondEffect(ctx, step)
 }

@@ -46,6 +46,9 @@ func footprintOf(pf *inventory.PF) footprint {
 		if vf.Netdev != nil {
 			text += fmt.Sprintf(" mtu %d", vf.Netdev.MTU)
 		}
+		if vf.VDPA != nil {
+			text += " vdpa " + vf.VDPA.Type
+		}
 		f.Drivers = append(f.Drivers, text)
 	}
 	return f

@@ -47,7 +47,10 @@ func (e *executor) bindVF(ctx context.Context, s plan.BindVF) error {
 	if !s.KernelDefault {
 		return nil
 	}
-	return e.awaitVFNetdev(ctx, s, address)
+	if err := e.awaitVFNetdev(ctx, s, address); err != nil || !s.RDMA {
+		return err
+	}
+	return e.awaitRDMA(ctx, address, false)
 }
 
 // takes tells whether a driver is the one that the step wants.

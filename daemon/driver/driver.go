@@ -47,6 +47,11 @@ type Strategy struct {
 	// AdminMAC tells to set a VF's administrative MAC to the VF's own, because
 	// the driver makes up another one at every probe otherwise.
 	AdminMAC bool
+	// GUIDs tells that InfiniBand VFs come without GUIDs, and get them through the PF.
+	GUIDs bool
+	// VDPA is the auxiliary driver that makes vDPA devices of VFs; empty when nobody
+	// has one for this driver's VFs.
+	VDPA string
 	// InlineModes are the eswitch inline modes that switchdev mode needs, by
 	// device ID of the PF.
 	InlineModes map[string]string
@@ -77,6 +82,8 @@ func Default() Table {
 			VFDriver:      "mlx5_core",
 			CreateUnbound: true,
 			AdminMAC:      true,
+			GUIDs:         true,
+			VDPA:          "mlx5_vdpa.vnet",
 			InlineModes:   map[string]string{"1013": "transport", "1015": "transport"},
 			LAG:           mlx5LAG(),
 			Note:          "VFs are unbound while the mode changes; the steering mode is set in legacy mode; ConnectX-4 and 4 Lx also get inline mode transport",

@@ -27,7 +27,8 @@ const notSupported = syscall.Errno(524)
 func Catalogue() []Entry {
 	var all []Entry
 	for _, part := range [][]Entry{
-		numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), bindEntries(), linkEntries(), bondEntries(), faultEntries(), errnoEntries(),
+		numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), deviceEntries(), bindEntries(), linkEntries(), bondEntries(),
+		faultEntries(), errnoEntries(),
 	} {
 		all = append(all, part...)
 	}
@@ -114,7 +115,7 @@ func eswitchEntries() []Entry {
 		{Code: "AlreadyInMode", Steps: mode, Errnos: []syscall.Errno{syscall.EINVAL}, Texts: []string{"already in"},
 			Message: "the eswitch is in this mode already: somebody else set it in the meantime",
 			Remedy:  "none: the host is observed and planned again"},
-		{Code: "LAGActive", Steps: append([]string{bindVF, unbindVF}, mode...),
+		{Code: "LAGActive", Steps: append([]string{bindVF, unbindVF, rebindVF}, mode...),
 			Texts:   []string{"VFs are unbound prior to VF LAG", "Failed to activate VF LAG", "Failed to deactivate VF LAG"},
 			Message: "the NIC's bond offload (VF-LAG) stands in the way: VFs were bound while it changed",
 			Remedy:  "take the ports out of their bond, unbind all VFs, and put the ports back; as a last resort reload the driver"},
@@ -173,13 +174,13 @@ func bindEntries() []Entry {
 		{Code: "NoIOMMUGroup", Steps: []string{bindVF}, Faults: []Fault{FaultNoIOMMUGroup},
 			Message: "vfio-pci needs an IOMMU group, and the VF is in none",
 			Remedy:  "turn the IOMMU on: VT-d or AMD-Vi in the BIOS, intel_iommu=on or amd_iommu=on on the kernel's command line"},
-		{Code: "DriverNotBound", Steps: []string{bindVF}, Faults: []Fault{FaultNotBound, FaultTimeout},
+		{Code: "DriverNotBound", Steps: []string{bindVF, rebindVF}, Faults: []Fault{FaultNotBound, FaultTimeout},
 			Message: "the driver did not take the VF",
 			Remedy:  "check that the driver's module is loaded; see the kernel log for why its probe failed"},
-		{Code: "VFNetdevMissing", Steps: []string{bindVF, setVFMTU, setVFMAC}, Faults: []Fault{FaultNoNetdev, FaultTimeout},
+		{Code: "VFNetdevMissing", Steps: []string{bindVF, rebindVF, setVFMTU, setVFMAC}, Faults: []Fault{FaultNoNetdev, FaultTimeout},
 			Message: "the VF's driver is bound, but no netdev came, not even after binding it once more",
 			Remedy:  "see the kernel log for why the probe failed; update driver and firmware of the NIC"},
-		{Code: "BindRefused", Steps: []string{bindVF}, Errnos: []syscall.Errno{syscall.ENODEV, syscall.EINVAL},
+		{Code: "BindRefused", Steps: []string{bindVF, rebindVF}, Errnos: []syscall.Errno{syscall.ENODEV, syscall.EINVAL},
 			Message: "the kernel did not bind the VF: the VF is gone, or autoprobe was turned off in the meantime",
 			Remedy:  "none at first: the host is observed and planned again; if it comes back, see the kernel log"},
 		{Code: "BindBusy", Steps: []string{bindVF, unbindVF}, Errnos: []syscall.Errno{syscall.EBUSY},

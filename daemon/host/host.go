@@ -20,6 +20,7 @@ type Host struct {
 	Pods    Pods
 	Log     Log
 	OVS     OVS
+	VDPA    VDPA
 }
 
 // FS reads and writes the attributes of sysfs and procfs. Paths are relative to
@@ -133,8 +134,11 @@ type LinkVF struct {
 	// MAC is the administrative MAC; empty when it is all zeros.
 	MAC  string
 	VLAN int
-	// GUID is the InfiniBand port GUID; empty when there is none.
-	GUID string
+	// GUID and NodeGUID are the InfiniBand port and node GUID that were set
+	// through the PF, as eight bytes in hexadecimal; empty when they are zero.
+	GUID, NodeGUID string
+	// ReportsGUID: the kernel says what the GUIDs are (Linux 5.5).
+	ReportsGUID bool
 }
 
 // Links talks rtnetlink in the host's network namespace.
@@ -151,6 +155,9 @@ type Links interface {
 	SetMTU(ctx context.Context, index, mtu int) error
 	// SetVFMAC sets the administrative MAC of a VF through its PF's link.
 	SetVFMAC(ctx context.Context, index, vf int, mac string) error
+	// SetVFGUID sets the InfiniBand node and port GUID of a VF through its PF's
+	// link. The VF's driver takes them at its next probe.
+	SetVFGUID(ctx context.Context, index, vf int, guid string) error
 }
 
 // FeatureHWTCOffload is the ethtool feature that lets TC rules go to hardware.

@@ -40,6 +40,10 @@ const (
 	FactSpeed = "link speed"
 	// FactNetdev is the net folder of a function.
 	FactNetdev = "netdev"
+	// FactRDMA is the list of RDMA devices, or the node GUID of one.
+	FactRDMA = "RDMA device"
+	// FactVDPA is the list of vDPA devices, or the driver of one.
+	FactVDPA = "vDPA device"
 	// FactNodeNetwork tells whether the node's own network depends on the PF.
 	FactNodeNetwork = "node network"
 )

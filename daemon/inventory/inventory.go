@@ -13,10 +13,12 @@ type Node struct {
 	Bonds []Bond
 	// BondsUnknown is the reason why the bonds are not known; empty when they are.
 	BondsUnknown string
-	OVS   OVS
+	OVS          OVS
 	// PodsUnknown is the reason why it is not known which pods hold which VFs;
 	// empty when it is known.
 	PodsUnknown string
+	// Buses by name, those of vfdevices.go.
+	Buses map[string]Bus
 }
 
 // PF returns the PF with this PCI address, or nil.
@@ -51,6 +53,10 @@ type PF struct {
 	LAG *LAG
 	// FirmwareVersion and BoardID as devlink reports them.
 	FirmwareVersion, BoardID string
+	// IOMMUGroup is nil when the PF is in none: then its VFs will be in none either.
+	IOMMUGroup *int
+	// RDMA is nil when the PF has no RDMA device.
+	RDMA *RDMA
 	// NodeNetwork says why the node's own network depends on this PF ("carries
 	// the default route"); empty if it does not.
 	NodeNetwork string
@@ -130,10 +136,17 @@ type VF struct {
 	AdminMAC string
 	// VLAN set through the PF; 0 if none.
 	VLAN int
-	// GUID of an InfiniBand VF; empty if none.
+	// GUID of the port of an InfiniBand VF as set through the PF; empty if none.
 	GUID string
+	// ReportsGUID: the kernel says what the GUID is; otherwise none is not known to
+	// be none.
+	ReportsGUID bool
 	// IOMMUGroup is nil when the VF is in none.
 	IOMMUGroup *int
+	// RDMA is nil when the VF has no RDMA device that the host can see.
+	RDMA *RDMA
+	// VDPA is nil when no vDPA device is made of the VF.
+	VDPA *VDPA
 	// Pod that holds the VF, as namespace/name; empty if none, or if
 	// Node.PodsUnknown is set.
 	Pod string

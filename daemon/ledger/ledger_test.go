@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -189,6 +190,7 @@ func TestInvalid(t *testing.T) {
 		{`pfs["0000:5f:00.0"].initial.vfs[0].driver`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 0, "driver": "../../devices/x"}]}}`},
 		{`pfs["0000:5f:00.0"].initial.vfs[0].driver`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 0, "driver": ".."}]}}`},
 		{`pfs["0000:5f:00.0"].initial.vfs[0].override`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 0, "override": "a\nb"}]}}`},
+		{`pfs["0000:5f:00.0"].initial.vfs[0].vdpaType`, `"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 0, "vdpaType": "../x"}]}}`},
 		{`pfs["0000:5f:00.0"].vendor`, `"0000:5f:00.0": {"vendor": "15 b3", "initial": {"numVfs": 0}}`},
 		{`pfs["0000:5f:00.0"].bootID`, `"0000:5f:00.0": {"bootID": "\n", "initial": {"numVfs": 0}}`},
 		{`pfs[""]`, `"": {"initial": {"numVfs": 0}}`},
@@ -199,7 +201,7 @@ func TestInvalid(t *testing.T) {
 		{`orders["octep"]`, `}, "orders": {"octep": ""`},
 	} {
 		t.Run(c.pfs, func(t *testing.T) {
-			_, err := ledger.Open(t.Context(), memory(`{"version": 2, "pfs": {`+c.pfs+`}}`))
+			_, err := ledger.Open(t.Context(), memory(`{"version": 3, "pfs": {`+c.pfs+`}}`))
 			if !errors.Is(err, ledger.ErrCorrupt) || !strings.Contains(err.Error(), c.field) {
 				t.Errorf("error %v, want %v that names %s", err, ledger.ErrCorrupt, c.field)
 			}
@@ -228,7 +230,7 @@ func TestUnreadable(t *testing.T) {
 		{"unknown field", `{"version": 1, "unheardOf": {}}`, ledger.ErrCorrupt},
 		{"trailing", `{"version": 1} {}`, ledger.ErrCorrupt},
 		{"not an object", `null`, ledger.ErrCorrupt},
-		{"newer", `{"version": 99, "bonds": {}}`, ledger.ErrNewer},
+		{"newer", fmt.Sprintf(`{"version": %d, "bonds": {}}`, ledger.Version+1), ledger.ErrNewer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := ledger.FileStore{Path: filepath.Join(t.TempDir(), "ledger.json")}

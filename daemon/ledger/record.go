@@ -87,6 +87,8 @@ type InitialVF struct {
 	Override string `json:"override,omitempty"`
 	// MTU in bytes; 0 when the VF had no netdev.
 	MTU int `json:"mtu,omitempty"`
+	// VDPAType is "virtio" or "vhost"; empty when the VF had no vDPA device.
+	VDPAType string `json:"vdpaType,omitempty"`
 }
 
 // VF returns the VF with this index.

@@ -82,6 +82,9 @@ func (v *InitialVF) valid(where string) error {
 	if err := nameOrEmpty(where+".driver", v.Driver); err != nil {
 		return err
 	}
+	if err := nameOrEmpty(where+".vdpaType", v.VDPAType); err != nil {
+		return err
+	}
 	return nameOrEmpty(where+".override", v.Override)
 }
 

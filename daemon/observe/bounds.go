@@ -79,6 +79,7 @@ func patient(h host.Host) (host.Host, *patience) {
 	h.Links = rtnetlink{h.Links, p}
 	h.Bonds = bonding{h.Bonds, p}
 	h.Ethtool = features{h.Ethtool, p}
+	h.VDPA = vdpa{h.VDPA, p}
 	// That the kubelet is late says nothing of the kernel, nor the other way round.
 	h.Pods = kubelet{h.Pods, &patience{bound: podsBound}}
 	return h, p

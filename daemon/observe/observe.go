@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	buses      = "sys/bus"
+	busDir     = "sys/bus"
 	pciDevices = "sys/bus/pci/devices"
 	netClass   = "sys/class/net"
 	bootID     = "proc/sys/kernel/random/boot_id"
@@ -53,7 +53,7 @@ func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 	if err != nil {
 		return inventory.Node{}, fmt.Errorf("reading the boot id: %w", err)
 	}
-	node := inventory.Node{BootID: strings.TrimSpace(string(id)), PodsUnknown: s.podsUnknown}
+	node := inventory.Node{BootID: strings.TrimSpace(string(id)), PodsUnknown: s.podsUnknown, Buses: buses(ctx, h.FS)}
 	addresses, err := pciAddresses(ctx, h.FS)
 	if err != nil {
 		return inventory.Node{}, fmt.Errorf("listing PCI devices: %w", err)
@@ -86,7 +86,7 @@ func pciAddresses(ctx context.Context, files host.FS) ([]string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		// A machine without PCI has no such folder and no PF, but it has buses: a
 		// root where sysfs is not mounted must not look like it.
-		_, err = files.ReadDir(ctx, buses)
+		_, err = files.ReadDir(ctx, busDir)
 		return nil, err
 	}
 	return slices.Sorted(slices.Values(addresses)), err
@@ -105,6 +105,7 @@ type scan struct {
 	// owners of devices, by PCI address.
 	owners      map[string]string
 	podsUnknown string
+	devices
 }
 
 func newScan(ctx context.Context, h host.Host) (*scan, error) {
@@ -127,6 +128,7 @@ func newScan(ctx context.Context, h host.Host) (*scan, error) {
 	if err != nil {
 		s.podsUnknown = err.Error()
 	}
+	s.devices = newDevices(ctx, h)
 	return s, nil
 }
 

@@ -102,7 +102,10 @@ func TestSwitchdevPF(t *testing.T) {
 		if (dev == nil) != (i == 0) {
 			t.Errorf("netdev of VF %d is %+v; VF 0's is in its pod", i, dev)
 		}
-		got.VFs[i].IOMMUGroup, got.VFs[i].Netdev = nil, nil
+		if got.VFs[i].RDMA == nil || got.VFs[i].RDMA.NodeGUID != "" {
+			t.Errorf("RDMA device of VF %d is %+v", i, got.VFs[i].RDMA)
+		}
+		got.VFs[i].IOMMUGroup, got.VFs[i].Netdev, got.VFs[i].RDMA = nil, nil, nil
 	}
 	representors := map[int]string{}
 	for _, r := range got.Representors {
@@ -120,7 +123,10 @@ func TestSwitchdevPF(t *testing.T) {
 	if got.Netdev.SwitchID == "" || got.Netdev.Index == 0 {
 		t.Errorf("netdev is %+v", got.Netdev)
 	}
-	got.Representors, got.Netdev.SwitchID, got.Netdev.Index = nil, "", 0
+	if got.IOMMUGroup == nil {
+		t.Error("the PF is in no IOMMU group")
+	}
+	got.Representors, got.Netdev.SwitchID, got.Netdev.Index, got.IOMMUGroup = nil, "", 0, nil
 	want := inventory.PF{
 		PCIAddress: pf0, Vendor: "15b3", DeviceID: "1017", Driver: "mlx5_core", NUMANode: ptr(0),
 		NumVFs: ptr(3), TotalVFs: ptr(3), Autoprobe: ptr(true),
@@ -130,6 +136,7 @@ func TestSwitchdevPF(t *testing.T) {
 		},
 		Eswitch:      inventory.Eswitch{Known: true, Supported: true, Mode: "switchdev", InlineMode: "none", EncapMode: "basic"},
 		SteeringMode: "dmfs", FirmwareVersion: "16.35.4030", BoardID: "MT_0000000080",
+		RDMA: &inventory.RDMA{Name: "mlx5_0", NodeGUID: "08:c0:eb:03:00:f4:85:ab"},
 		VFs: []inventory.VF{
 			{Index: 0, PCIAddress: "0000:5f:00.2", Vendor: "15b3", DeviceID: "1018", Driver: "mlx5_core", Pod: "default/iperf"},
 			{Index: 1, PCIAddress: "0000:5f:00.3", Vendor: "15b3", DeviceID: "1018", Driver: "mlx5_core", AdminMAC: "02:00:00:00:00:11"},

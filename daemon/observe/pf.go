@@ -37,6 +37,9 @@ func (s *scan) pf(ctx context.Context, address string) *inventory.PF {
 	}
 	pf := &inventory.PF{PCIAddress: address}
 	s.readFunction(ctx, d, pf)
+	pf.IOMMUGroup = d.iommuGroup(ctx)
+	s.unlisted(d)
+	pf.RDMA = s.readRDMA(ctx, d, address)
 	s.readVFs(ctx, d, pf, names)
 	s.readDevlink(ctx, d, pf)
 	s.readNetdev(ctx, d, pf, names)

@@ -63,10 +63,11 @@ type static struct {
 	network map[int]string
 	mode    map[string]string
 	feature map[string]host.Feature
+	vdpa    []host.VDPADevice
 }
 
 func (s static) host(files host.FS) host.Host {
-	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, Bonds: noBonds{}, OVS: s}
+	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, Bonds: noBonds{}, OVS: s, VDPA: s}
 }
 
 // noBonds is a machine without bonds.
@@ -91,6 +92,10 @@ func (s static) NodeNetwork(context.Context) (map[int]string, error)     { retur
 func (s static) SetUp(context.Context, int, bool) error                  { return refusal(syscall.EPERM) }
 func (s static) SetMTU(context.Context, int, int) error                  { return refusal(syscall.EPERM) }
 func (s static) SetVFMAC(context.Context, int, int, string) error        { return refusal(syscall.EPERM) }
+func (s static) SetVFGUID(context.Context, int, int, string) error       { return refusal(syscall.EPERM) }
+func (s static) Devices(context.Context) ([]host.VDPADevice, error)      { return s.vdpa, nil }
+func (s static) Managers(context.Context) ([]host.DevlinkHandle, error)  { return nil, nil }
+func (s static) Delete(context.Context, string) error                    { return refusal(syscall.EPERM) }
 func (s static) Ports(context.Context) ([]host.DevlinkPort, error)       { return s.ports, nil }
 func (s static) DeviceOwners(context.Context) (map[string]string, error) { return nil, nil }
 func (s static) SetFeature(context.Context, string, string, bool) error {
@@ -101,6 +106,10 @@ func (s static) SetEswitchMode(context.Context, host.DevlinkHandle, string) erro
 }
 
 func (s static) SetInlineMode(context.Context, host.DevlinkHandle, string) error {
+	return refusal(syscall.EPERM)
+}
+
+func (s static) Create(context.Context, string, host.DevlinkHandle) error {
 	return refusal(syscall.EPERM)
 }
 

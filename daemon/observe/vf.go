@@ -55,14 +55,9 @@ func (s *scan) readVF(ctx context.Context, d *device, vf *inventory.VF) bool {
 		return false
 	}
 	vf.DriverOverride = parseOverride(override)
-	if group := d.base(ctx, "iommu_group", inventory.FactIOMMUGroup); group != "" {
-		n, err := parseNumber(group)
-		if err != nil {
-			d.fail(inventory.FactIOMMUGroup, err)
-		} else {
-			vf.IOMMUGroup = &n
-		}
-	}
+	vf.IOMMUGroup = d.iommuGroup(ctx)
+	vf.RDMA = s.readRDMA(ctx, d, vf.PCIAddress)
+	vf.VDPA = s.readVDPA(ctx, d, vf.PCIAddress)
 	if link, ok := s.vfLink(ctx, d, vf); ok {
 		vf.Netdev = s.links.netdev(link)
 	}
@@ -123,6 +118,7 @@ func (s *scan) readAdmin(ctx context.Context, d *device, pf *inventory.PF, index
 		if vf == nil {
 			continue
 		}
-		vf.AdminMAC, vf.VLAN, vf.GUID = strings.ToLower(admin.MAC), admin.VLAN, admin.GUID
+		vf.AdminMAC, vf.VLAN = strings.ToLower(admin.MAC), admin.VLAN
+		vf.GUID, vf.ReportsGUID = admin.GUID, admin.ReportsGUID
 	}
 }

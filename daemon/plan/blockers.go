@@ -32,7 +32,7 @@ const (
 	CodeExternalAutoprobe   = "ExternalAutoprobeOff"
 	CodeSteeringUnsupported = "SteeringModeUnsupported"
 	CodeFirmwareUnsupported = "FirmwareAppUnsupported"
-	CodeVDPAUnsupported     = "VDPAUnsupported"
+
 	CodeRDMAModeUnsupported = "RDMAModeUnsupported"
 )
 
@@ -46,7 +46,9 @@ type BlockerCode struct {
 }
 
 // BlockerCodes lists every code that a plan can have, ordered as a planner meets them.
-func BlockerCodes() []BlockerCode { return slices.Concat(deviceCodes(), bondCodes(), bridgeCodes()) }
+func BlockerCodes() []BlockerCode {
+	return slices.Concat(deviceCodes(), needCodes(), bondCodes(), bridgeCodes())
+}
 
 func deviceCodes() []BlockerCode {
 	return []BlockerCode{
@@ -94,8 +96,6 @@ func deviceCodes() []BlockerCode {
 			"Remove flowSteeringMode from the policy; an mlx5 NIC needs a kernel with the devlink parameter flow_steering_mode, or MLNX_OFED."},
 		{CodeFirmwareUnsupported, "An application firmware is wanted, and this version does not choose it.",
 			"Install it on the host and remove firmwareApp from the policy."},
-		{CodeVDPAUnsupported, "vDPA devices are wanted, and this version does not make them.",
-			"Remove vdpaType from the policy."},
 
 		{CodeRDMAModeUnsupported, "An RDMA namespace mode is wanted, and this version does not set it.",
 			"Set it on the host and remove rdmaMode from the pool."},

@@ -45,6 +45,8 @@ type bridging struct {
 	// want is nil when no bridge is wanted; mtu is what is wanted of the PF's.
 	want *sriovv1.OVSConfigExt
 	mtu  int
+	// leavesBond: the PF is taken out of its bond before it gets a bridge.
+	leavesBond bool
 	// frozen: what is wanted cannot be, and what is there stays as it is.
 	frozen bool
 	// noted is the bridge that the ledger knows; empty if none.
@@ -233,6 +235,7 @@ func (b *bridging) obstacles() []Blocker {
 		}
 	}
 	switch {
+	case n.Master != "" && b.leavesBond:
 	case n.Master != "" && n.MasterKind != masterOVS:
 		return b.blocks(CodePFHasMaster, "Open vSwitch bridge %s is wanted, but the PF's netdev %s is a member of %s", b.want.Name, n.Name, masterText(n))
 	case n.Master != "" && !b.attached():

@@ -149,7 +149,7 @@ func (s *subject) checkBridges() []Blocker {
 // bridgeBlockers plans the bridges of a PF on which work goes on, whatever stands
 // in the way of its bridges.
 func (s *subject) bridgeBlockers() []Blocker {
-	s.bridges.mtu = s.mtu
+	s.bridges.mtu, s.bridges.leavesBond = s.mtu, s.seat.leaves
 	anew := s.rebuilds()
 	removal := s.bridges.planRemoval(anew || s.spec == nil)
 	return append(removal, s.bridges.planBridge(anew)...)

@@ -159,6 +159,7 @@ func (b *chainBuilder) takeAway() {
 	stays := b.desired.mode == b.mode && !b.needsLegacy() && (b.order != driver.VFsFirst || b.numVFs == 0)
 	leaves := b.mode != sriovv1.EswitchModeLegacy && !stays
 	modeFirst := b.order == driver.VFsFirst && !b.trial
+	b.add(b.removeVDPAs()...)
 	if leaves && modeFirst {
 		if !b.unbound {
 			b.add(b.unbindAll()...)
@@ -308,13 +309,10 @@ func (b *chainBuilder) representors() (missing bool, off []int) {
 // last: that is where a missing IOMMU group shows, and it must not keep the
 // others from being bound.
 func (b *chainBuilder) settleVFs() {
-	var kernel, settings, user, late []Step
-	probed := false
+	var kernel, user, late []Step
+	var all vfSteps
 	for i, w := range b.vfs {
-		vf := b.pf.VF(i)
-		if b.fresh {
-			vf = nil
-		}
+		vf := b.observedVF(i)
 		if b.unbound && vf != nil {
 			w = b.restored(vf, w)
 		}
@@ -326,7 +324,6 @@ func (b *chainBuilder) settleVFs() {
 		case step == nil:
 		case w.binding == kernelDriver || w.binding == kernelIfUnbound:
 			kernel = append(kernel, step)
-			probed = true
 		default:
 			user = append(user, step)
 		}
@@ -336,16 +333,21 @@ func (b *chainBuilder) settleVFs() {
 		case w.binding == vfio || w.binding == named:
 			late = append(late, change)
 		default:
-			settings = append(settings, change)
+			all.settings = append(all.settings, change)
 		}
-		settings = append(settings, b.settings(i, w, step != nil)...)
+		all.add(b.devices(i, w, step != nil))
 	}
-	if probed {
+	b.add(all.unmake...)
+	b.add(all.guids...)
+	if len(kernel)+len(all.rebinds) > 0 {
 		// The kernel refuses to bind a VF without override while autoprobe is off.
 		b.setAutoprobe(ptr(true))
 	}
 	b.add(kernel...)
-	b.add(settings...)
+	b.add(all.settings...)
+	b.add(all.rebinds...)
+	b.add(all.mtus...)
+	b.add(all.make...)
 	b.add(user...)
 	b.add(late...)
 }
@@ -396,41 +398,7 @@ func (b *chainBuilder) bindStep(index int, w vfWant) Step {
 	case kernelIfUnbound:
 		return BindVF{PF: pf, VF: index, Driver: b.strategy.VFDriver, KernelDefault: true}
 	case kernelDriver:
-		return BindVF{PF: pf, VF: index, Driver: w.driver, KernelDefault: true}
+		return BindVF{PF: pf, VF: index, Driver: w.driver, KernelDefault: true, RDMA: w.rdma}
 	}
 	return BindVF{PF: pf, VF: index, Driver: w.driver}
-}
-
-// settings returns the steps that set a VF's MTU and MAC. A VF that somebody
-// uses keeps its own, even if its netdev is here: it belongs to the pod, and its
-// release is an event.
-func (b *chainBuilder) settings(index int, w vfWant, binds bool) []Step {
-	if w.binding != kernelDriver {
-		return nil
-	}
-	pf := b.desired.pf
-	ethernet := b.pf.Netdev.LinkType == sriovv1.LinkTypeEthernet
-	vf := b.pf.VF(index)
-	var steps []Step
-	if b.fresh || binds {
-		if w.adminMAC && ethernet && (b.fresh || vf.AdminMAC == "") {
-			steps = append(steps, SetVFAdminMAC{PF: pf, VF: index})
-		}
-		if w.mtu > 0 {
-			steps = append(steps, SetVFMTU{PF: pf, VF: index, MTU: w.mtu})
-		}
-		return steps
-	}
-	if w.adminMAC && ethernet && vf.AdminMAC == "" {
-		steps = append(steps, SetVFAdminMAC{PF: pf, VF: index})
-	}
-	// The MTU of a netdev in another namespace is not known.
-	if w.mtu > 0 && (vf.Netdev == nil || vf.Netdev.MTU != w.mtu) {
-		steps = append(steps, SetVFMTU{PF: pf, VF: index, MTU: w.mtu})
-	}
-	if len(steps) > 0 && inUse(vf) {
-		b.waiting = append(b.waiting, index)
-		return nil
-	}
-	return steps
 }

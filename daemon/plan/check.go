@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 type subject struct {
 	desired
 	pf       *inventory.PF
+	node     *inventory.Node
 	strategy driver.Strategy
 	// order of VFs and mode; trial tells that it may be the wrong one.
 	order driver.Order
@@ -26,7 +28,9 @@ type subject struct {
 }
 
 func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
-	s := &subject{desired: want, pf: pf, strategy: strategy, order: strategy.Order, bridges: newBridging(in, want.pf, pf)}
+	s := &subject{
+		desired: want, pf: pf, node: &in.Observed, strategy: strategy, order: strategy.Order, bridges: newBridging(in, want.pf, pf),
+	}
 	s.pf = s.bridges.freed()
 	if s.order == driver.Trial {
 		s.trial, s.order = true, driver.VFsFirst
@@ -46,12 +50,20 @@ func (s *subject) createsUnbound() bool {
 // check returns the blockers that stop all work on the PF. Facts come first:
 // with one of them missing, the rest would be guesses.
 func (s *subject) check() []Blocker {
-	for _, check := range []func() []Blocker{s.checkFacts, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkBridges, s.checkInterruption} {
+	for _, check := range []func() []Blocker{
+		s.checkFacts, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkNeeds, s.checkBridges, s.checkInterruption,
+	} {
 		if blockers := check(); len(blockers) > 0 {
 			return blockers
 		}
 	}
 	return nil
+}
+
+// partBlockers returns the blockers that stop part of the work on the PF, and
+// leaves what they are about as it is. The PF has passed check.
+func (s *subject) partBlockers() []Blocker {
+	return slices.Concat(s.skipUnreadableVFs(), s.needBlockers(), s.groupBlockers(), s.bridgeBlockers())
 }
 
 func (s *subject) blocks(code, format string, args ...any) []Blocker {
@@ -99,7 +111,11 @@ func (s *subject) needs(fact string) bool {
 	case inventory.FactIOMMUGroup:
 		return s.anyVF(func(w vfWant) bool { return w.binding == vfio })
 	case inventory.FactAdmin:
-		return s.anyVF(func(w vfWant) bool { return w.adminMAC })
+		return s.anyVF(func(w vfWant) bool { return w.adminMAC || w.guid && s.infiniband() })
+	case inventory.FactRDMA:
+		return s.anyVF(func(w vfWant) bool { return w.rdma || w.guid && s.infiniband() })
+	case inventory.FactVDPA:
+		return s.anyVF(func(w vfWant) bool { return w.vdpa != "" })
 	case inventory.FactNodeNetwork:
 		return !s.external || s.changesUpVF()
 	case inventory.FactAutoprobe, inventory.FactTotalVFs:
@@ -125,7 +141,7 @@ func isUp(vf *inventory.VF) bool { return vf != nil && vf.Netdev != nil && vf.Ne
 // interrupts tells whether what is wanted of a VF with a netdev is another driver
 // or MTU.
 func (s *subject) interrupts(vf *inventory.VF, w vfWant) bool {
-	return !s.bound(vf, w) || w.mtu > 0 && w.mtu != vf.Netdev.MTU
+	return !s.bound(vf, w) || w.mtu > 0 && w.mtu != vf.Netdev.MTU || s.probedTooEarly(vf, w)
 }
 
 func (s *subject) anyVF(is func(vfWant) bool) bool {

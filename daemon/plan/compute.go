@@ -101,8 +101,7 @@ func (p *Plan) add(s *subject) (idle bool) {
 		p.Blockers = append(p.Blockers, blockers...)
 		return false
 	}
-	blockers := append(s.skipUnreadableVFs(), s.groupBlockers()...)
-	blockers = append(blockers, s.bridgeBlockers()...)
+	blockers := s.partBlockers()
 	p.Blockers = append(p.Blockers, blockers...)
 	w, waiting := s.plan()
 	stages := inStep(w)

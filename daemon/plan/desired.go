@@ -37,6 +37,12 @@ type vfWant struct {
 	mtu int
 	// adminMAC tells to keep the VF's MAC.
 	adminMAC bool
+	// guid tells to give an InfiniBand VF a GUID if it has none.
+	guid bool
+	// rdma tells that the VF must have an RDMA device.
+	rdma bool
+	// vdpa is the type of the VF's vDPA device, empty for none.
+	vdpa string
 	// override is what driver_override must be; nil when only one that
 	// contradicts the driver is to be cleared.
 	override *string
@@ -125,15 +131,7 @@ func (d *desired) addGroups(groups []sriovv1.VfGroup, s driver.Strategy) []Block
 				"VFs %s are wanted by policy %s, but numVfs is %d", g.VfRange, g.PolicyName, d.numVFs))
 			continue
 		}
-		if g.VdpaType != "" {
-			blockers = append(blockers, blocker(d.pf, CodeVDPAUnsupported,
-				"vDPA devices of type %s are wanted for VFs %s by policy %s", g.VdpaType, g.VfRange, g.PolicyName))
-			continue
-		}
-		want := vfWant{binding: kernelDriver, driver: s.VFDriver, mtu: g.MTU, adminMAC: s.AdminMAC && !d.external}
-		if g.DeviceType == sriovv1.DeviceTypeVFIO {
-			want = vfWant{binding: vfio, driver: driverVFIO}
-		}
+		want := d.groupWant(g, s)
 		for i := g.VfRange.First; i <= g.VfRange.Last; i++ {
 			d.vfs[i] = want
 		}
@@ -142,6 +140,19 @@ func (d *desired) addGroups(groups []sriovv1.VfGroup, s driver.Strategy) []Block
 		}
 	}
 	return blockers
+}
+
+// groupWant is what a group wants of each of its VFs. On a PF of somebody else,
+// what is set through the PF is left alone.
+func (d *desired) groupWant(g sriovv1.VfGroup, s driver.Strategy) vfWant {
+	guid := s.GUIDs && !d.external
+	if g.DeviceType == sriovv1.DeviceTypeVFIO {
+		return vfWant{binding: vfio, driver: driverVFIO, guid: guid}
+	}
+	return vfWant{
+		binding: kernelDriver, driver: s.VFDriver, mtu: g.MTU, adminMAC: s.AdminMAC && !d.external,
+		guid: guid, rdma: g.IsRdma, vdpa: g.VdpaType,
+	}
 }
 
 // fromLedger reads what a PF looked like at first contact.
@@ -184,7 +195,7 @@ func fromLedger(address string, owned ledger.PF, s driver.Strategy, pf *inventor
 		case userspace(v.Driver):
 			d.vfs[i] = vfWant{binding: named, driver: v.Driver}
 		default:
-			d.vfs[i] = vfWant{binding: kernelDriver, driver: v.Driver, mtu: v.MTU}
+			d.vfs[i] = vfWant{binding: kernelDriver, driver: v.Driver, mtu: v.MTU, vdpa: v.VDPAType}
 		}
 		if ok {
 			d.vfs[i].override = ptr(v.Override)

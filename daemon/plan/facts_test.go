@@ -304,10 +304,11 @@ func TestBlockerCodes(t *testing.T) {
 		met.Write(data)
 	}
 	seen := map[string]bool{}
-	// Codes that facts_test.go names by their constants.
+	// Codes that facts_test.go and devices_test.go name by their constants.
 	constants := map[string]string{
 		plan.CodeFactUnreadable: "CodeFactUnreadable", plan.CodeNoNetdev: "CodeNoNetdev",
 		plan.CodeOffloadUnsupported: "CodeOffloadUnsupported", plan.CodeAutoprobeMissing: "CodeAutoprobeMissing",
+		plan.CodeNoPortGUID: "CodeNoPortGUID",
 	}
 	for _, c := range plan.BlockerCodes() {
 		if c.Code == "" || c.Meaning == "" || c.Remedy == "" || seen[c.Code] {

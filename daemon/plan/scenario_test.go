@@ -151,8 +151,9 @@ func withoutDevice(c plan.Chain, s plan.Step) string {
 
 // newMachine builds a machine from commands:
 //
-//	nic cx4lx|cx5|cx6dx|igb|e810|bnxt|flower|nfp|newcomer [OPTION...]
+//	nic cx4lx|cx5|cx6dx|vpi|igb|e810|bnxt|flower|nfp|newcomer [OPTION...]
 //	noiommu            nopods             steering PF MODE   inline PF MODE
+//	nomodule NAME      vdpa PF VF TYPE    guid PF VF GUID    mac PF VF MAC
 //	numvfs PF N        mode PF MODE           autoprobe PF 0|1
 //	mtu NETDEV N       offload NETDEV on|off  up NETDEV        down NETDEV
 //	unbind PF VF       bind PF VF DRIVER      override PF VF DRIVER
@@ -173,6 +174,8 @@ func newMachine(t testing.TB, script string) *simhost.Kernel {
 			opts.NICs = append(opts.NICs, nic(t, words[1:]))
 		case words[0] == "noiommu":
 			opts.NoIOMMU = true
+		case words[0] == "nomodule":
+			opts.NoModules = append(opts.NoModules, words[1])
 		default:
 			rest = append(rest, words)
 		}
@@ -206,6 +209,10 @@ func nic(t testing.TB, words []string) simhost.NIC {
 			opts = append(opts, simhost.Infiniband())
 		case "compat":
 			opts = append(opts, simhost.CompatSteering())
+		case "silent":
+			opts = append(opts, simhost.SilentGUIDs())
+		case "nordma":
+			opts = append(opts, simhost.WithoutRDMA())
 		case "nosteering":
 			opts = append(opts, simhost.WithoutSteering())
 		default:
@@ -215,7 +222,7 @@ func nic(t testing.TB, words []string) simhost.NIC {
 	make := map[string]func(...simhost.NICOption) simhost.NIC{
 		"cx4lx": simhost.ConnectX4Lx, "cx5": simhost.ConnectX5, "cx6dx": simhost.ConnectX6Dx, "igb": simhost.Igb82576,
 		"e810": simhost.E810, "bnxt": simhost.BCM57414, "flower": simhost.AgilioFlower, "nfp": simhost.AgilioNIC,
-		"newcomer": simhost.Newcomer,
+		"newcomer": simhost.Newcomer, "vpi": simhost.ConnectX6VPI,
 	}[words[0]]
 	if make == nil {
 		t.Fatalf("nic %s", words[0])
@@ -295,6 +302,12 @@ func (m *machine) run(command string, args []string) error {
 		return m.k.AssignVF(m.vf(args[0], args[1]), args[2], simhost.KeepNetdev)
 	case "nopods":
 		m.k.PodsUnavailable(errors.New("the kubelet does not answer"))
+	case "vdpa":
+		return m.vdpa(m.vf(args[0], args[1]), args[2])
+	case "guid":
+		return m.h.Links.SetVFGUID(ctx, m.uplink(args[0]), number(args[1]), args[2])
+	case "mac":
+		return m.h.Links.SetVFMAC(ctx, m.uplink(args[0]), number(args[1]), args[2])
 	case "network":
 		m.k.SetNodeNetwork(args[0], strings.Join(args[1:], " "))
 	case "bond":
@@ -305,6 +318,41 @@ func (m *machine) run(command string, args []string) error {
 		return m.bonding(command, args)
 	}
 	return nil
+}
+
+// vdpa makes a vDPA device of a VF as an administrator would.
+func (m *machine) vdpa(vf, kind string) error {
+	ctx, name := m.t.Context(), inventory.VDPAName(vf)
+	if err := m.h.VDPA.Create(ctx, name, host.PCIHandle(vf)); err != nil {
+		return err
+	}
+	target, err := m.h.FS.ReadLink(ctx, "sys/bus/vdpa/devices/"+name+"/driver")
+	now, want := filepath.Base(target), inventory.VDPADriver(kind)
+	if err != nil || now == want {
+		return err
+	}
+	return errors.Join(m.write("sys/bus/vdpa/drivers/"+now+"/unbind", name), m.write("sys/bus/vdpa/drivers/"+want+"/bind", name))
+}
+
+// uplink is the ifindex of a PF's netdev.
+func (m *machine) uplink(pf string) int {
+	m.t.Helper()
+	list, err := m.h.Links.List(m.t.Context())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, l := range list {
+		if l.ParentDevice == pf && !strings.Contains(l.PortName, "vf") {
+			return l.Index
+		}
+	}
+	m.t.Fatalf("no link of %s", pf)
+	return 0
+}
+
+func number(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
 }
 
 // guideSpec is what the policy of the Kube-OVN guide leads to on one port.

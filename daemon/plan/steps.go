@@ -109,6 +109,8 @@ type BindVF struct {
 	// KernelDefault: driver_override is cleared and the kernel picks the driver,
 	// which should be Driver. Otherwise driver_override is set to Driver.
 	KernelDefault bool
+	// RDMA tells that the VF must have an RDMA device then.
+	RDMA bool
 }
 
 // UnbindVF leaves a VF without a driver.

@@ -138,7 +138,7 @@ func (p *Plan) addTeam(in *Input, t *team) {
 	var found []Blocker
 	idle := true
 	for _, s := range t.subjects {
-		found = append(append(found, s.skipUnreadableVFs()...), s.groupBlockers()...)
+		found = append(found, s.partBlockers()...)
 		w, waiting := s.plan()
 		works = append(works, w)
 		if len(waiting) > 0 {
@@ -274,6 +274,7 @@ func bindsVFs(works []work) bool {
 func (b *chainBuilder) leaveSeat() {
 	if b.seat.unbinds {
 		b.in = unseat
+		b.add(b.removeVDPAs()...)
 		b.add(b.unbindAll()...)
 		b.unbound = true
 	}
@@ -291,6 +292,9 @@ func (b *chainBuilder) restored(vf *inventory.VF, w vfWant) vfWant {
 		return w
 	}
 	w = vfWant{binding: named, driver: vf.Driver, override: ptr(vf.DriverOverride)}
+	if vf.VDPA != nil {
+		w.vdpa = vf.VDPA.Type
+	}
 	if !userspace(vf.Driver) {
 		w.binding = kernelDriver
 		if vf.Netdev != nil {

@@ -1,5 +1,5 @@
 // Command docs writes the reference pages that are generated from code: blockers
-// and explained failures, and the NICs that are known.
+// and explained failures, the NICs that are known, and what changes take from whom.
 package main
 
 import (
@@ -19,7 +19,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: docs FOLDER")
 		os.Exit(2)
 	}
-	for name, page := range map[string]string{"failures.md": failures(), "nics.md": nics()} {
+	for name, page := range map[string]string{"failures.md": failures(), "nics.md": nics(), "disruption.md": disruption()} {
 		if err := os.WriteFile(filepath.Join(os.Args[1], name), []byte(page), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, "docs:", err)
 			os.Exit(1)

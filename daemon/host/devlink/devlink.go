@@ -157,7 +157,7 @@ func (c *Client) familyID(ctx context.Context, op, object string) (uint16, error
 	if id := c.family.Load(); id != 0 {
 		return uint16(id), nil
 	}
-	id, err := c.lookUp(ctx, nl.GENL_DEVLINK_NAME, op, object)
+	id, err := nlsock.Family(ctx, &c.calls, nl.GENL_DEVLINK_NAME, op, object)
 	if errors.Is(err, syscall.ENOENT) {
 		return 0, &host.Error{Op: op, Object: object, Errno: syscall.ENODEV, Text: "this kernel has no devlink"}
 	}
@@ -166,25 +166,4 @@ func (c *Client) familyID(ctx context.Context, op, object string) (uint16, error
 	}
 	c.family.Store(uint32(id))
 	return id, nil
-}
-
-// lookUp asks for the id of a generic netlink family; ENOENT if there is none.
-func (c *Client) lookUp(ctx context.Context, family, op, object string) (uint16, error) {
-	request := nl.NewNetlinkRequest(nl.GENL_ID_CTRL, unix.NLM_F_ACK)
-	request.AddData(&nl.Genlmsg{Command: nl.GENL_CTRL_CMD_GETFAMILY, Version: nl.GENL_CTRL_VERSION})
-	request.AddData(nl.NewRtAttr(nl.GENL_CTRL_ATTR_FAMILY_NAME, nl.ZeroTerminated(family)))
-	answers, err := nlsock.Do(ctx, &c.calls, nlsock.Call{
-		Protocol: unix.NETLINK_GENERIC, Request: request, Op: op, Object: object,
-	})
-	if err != nil {
-		return 0, err
-	}
-	for _, answer := range answers {
-		for kind, value := range nlsock.Attrs(nlsock.Payload(answer, nl.SizeofGenlmsg)) {
-			if kind == nl.GENL_CTRL_ATTR_FAMILY_ID {
-				return uint16(nlsock.Int(value)), nil
-			}
-		}
-	}
-	return 0, &host.Error{Op: op, Object: object, Err: errNoAnswer}
 }

@@ -221,14 +221,3 @@ func TestNoInstance(t *testing.T) {
 		t.Errorf("setting an inline mode that does not exist: %v", err)
 	}
 }
-
-// TestLookUp asks the real kernel for the family that every kernel has.
-func TestLookUp(t *testing.T) {
-	c := &Client{}
-	if id, err := c.lookUp(t.Context(), "nlctrl", "asking", "nlctrl"); id != nl.GENL_ID_CTRL || err != nil {
-		t.Errorf("nlctrl is %d, %v; want %d", id, err, nl.GENL_ID_CTRL)
-	}
-	if _, err := c.lookUp(t.Context(), "no-such-family", "asking", "nothing"); !errors.Is(err, syscall.ENOENT) {
-		t.Errorf("a family that does not exist: %v", err)
-	}
-}

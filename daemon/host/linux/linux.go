@@ -17,6 +17,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/sysfs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/uevent"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/vdpa"
 )
 
 // KubeletSocket is where the kubelet answers about pods, below the host's root.
@@ -80,6 +81,7 @@ func Open(o Options) (host.Host, io.Closer, error) {
 		Pods:    podresources.New(cmp.Or(o.KubeletSocket, filepath.Join(root, KubeletSocket))),
 		Log:     kmsg.New(filepath.Join(root, "dev/kmsg")),
 		OVS:     &ovs.Client{Sockets: ovsSockets(root, o.OVSSocket)},
+		VDPA:    &vdpa.Client{},
 	}, closers{attributes, own}, nil
 }
 

@@ -155,10 +155,9 @@ func parseVF(info []byte, infiniband bool) host.LinkVF {
 		case nl.IFLA_VF_VLAN:
 			vf.VLAN = int(binary.NativeEndian.Uint32(value[4:]))
 		case nl.IFLA_VF_IB_PORT_GUID:
-			// struct ifla_vf_guid: u32 vf, padding, u64 guid.
-			if len(value) >= 16 {
-				vf.GUID = guid(binary.NativeEndian.Uint64(value[8:]))
-			}
+			vf.GUID, vf.ReportsGUID = parseGUID(value)
+		case nl.IFLA_VF_IB_NODE_GUID:
+			vf.NodeGUID, _ = parseGUID(value)
 		}
 	}
 	return vf

@@ -90,13 +90,15 @@ func TestParseLink(t *testing.T) {
 	}
 }
 
-// vfMessage is what a PF's link says of two VFs, in the attributes and structs of
+// vfMessage is what a PF's link says of four VFs, in the attributes and structs of
 // the kernel's rtnl_fill_vfinfo.
 func vfMessage(kind uint16) []byte {
 	mac := func(vf uint32, mac ...byte) []byte {
 		return append(words(vf), append(mac, make([]byte, 32-len(mac))...)...)
 	}
 	guid := binary.NativeEndian.AppendUint64(words(1, 0), 0x506b4b0300abcdef)
+	node := binary.NativeEndian.AppendUint64(words(1, 0), 0x506b4b0300abcdee)
+	unset := binary.NativeEndian.AppendUint64(words(2, 0), 0)
 	return message(kind, 4, unix.IFF_UP, nested(unix.IFLA_VFINFO_LIST,
 		nested(nl.IFLA_VF_INFO,
 			nl.NewRtAttr(nl.IFLA_VF_MAC, mac(0, 2, 0, 0, 0, 0, 0x11)),
@@ -104,13 +106,24 @@ func vfMessage(kind uint16) []byte {
 		nested(nl.IFLA_VF_INFO,
 			nl.NewRtAttr(nl.IFLA_VF_MAC, mac(1)),
 			nl.NewRtAttr(nl.IFLA_VF_VLAN, words(1, 0, 0)),
-			nl.NewRtAttr(nl.IFLA_VF_IB_PORT_GUID, guid))))
+			nl.NewRtAttr(nl.IFLA_VF_IB_NODE_GUID, node),
+			nl.NewRtAttr(nl.IFLA_VF_IB_PORT_GUID, guid)),
+		nested(nl.IFLA_VF_INFO,
+			nl.NewRtAttr(nl.IFLA_VF_MAC, mac(2)),
+			nl.NewRtAttr(nl.IFLA_VF_IB_NODE_GUID, unset),
+			nl.NewRtAttr(nl.IFLA_VF_IB_PORT_GUID, unset)),
+		nested(nl.IFLA_VF_INFO,
+			nl.NewRtAttr(nl.IFLA_VF_MAC, mac(3)),
+			nl.NewRtAttr(nl.IFLA_VF_IB_PORT_GUID, words(3, 0)))))
 }
 
 func TestParseVFs(t *testing.T) {
 	want := []host.LinkVF{
 		{Index: 0, MAC: "02:00:00:00:00:11", VLAN: 100},
-		{Index: 1, GUID: "50:6b:4b:03:00:ab:cd:ef"},
+		{Index: 1, GUID: "50:6b:4b:03:00:ab:cd:ef", NodeGUID: "50:6b:4b:03:00:ab:cd:ee", ReportsGUID: true},
+		// Never set, and cut short.
+		{Index: 2, ReportsGUID: true},
+		{Index: 3},
 	}
 	if diff := cmp.Diff(want, parseVFs(vfMessage(unix.ARPHRD_ETHER))); diff != "" {
 		t.Errorf("Ethernet (-want +got):\n%s", diff)

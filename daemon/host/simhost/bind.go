@@ -64,6 +64,7 @@ func (k *Kernel) attach(fn *function, driver string) {
 	if fn.pf != nil {
 		fn.pf.reset(fn.card)
 		k.addPFNetdev(fn)
+		k.addRDMA(fn)
 		return
 	}
 	random := fn.card.pfResets && (fn.parent.netdev == nil || !fn.parent.netdev.up)
@@ -75,6 +76,7 @@ func (k *Kernel) attach(fn *function, driver string) {
 	k.later(k.opts.Delays.Netdev, func() {
 		if fn.binding == binding {
 			k.addVFNetdev(fn, random)
+			k.addRDMA(fn)
 		}
 	})
 }
@@ -84,6 +86,11 @@ func (k *Kernel) detach(fn *function) {
 	if fn.driver == "" {
 		return
 	}
+	if fn.vdpa != nil {
+		k.forbid(fn.address + ": taking the driver from a VF that a vDPA device is made of")
+		k.dropVDPA(fn)
+	}
+	fn.rdma = nil
 	if fn.pf != nil {
 		k.removeVFs(fn)
 		fn.pf.mode, fn.pf.steering, fn.pf.inline = "", "", ""

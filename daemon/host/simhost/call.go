@@ -85,6 +85,7 @@ func (h *handle) host() host.Host {
 		Pods:    podsDoor{h},
 		Log:     logDoor{h},
 		OVS:     ovsDoor{h},
+		VDPA:    vdpaDoor{h},
 	}
 }
 
@@ -354,7 +355,12 @@ func perform[T any](h *handle, c *call, f fate, effect func() (T, error)) (T, er
 		return v, ErrCrashed
 	}
 	if f.fault != nil && f.fault.Log != "" {
-		k.logAbout(c.device, f.fault.Log)
+		about := c.device
+		// A function whose address is written to a driver's file.
+		if k.functions[c.value] != nil {
+			about = c.value
+		}
+		k.logAbout(about, f.fault.Log)
 	}
 	var err error
 	if f.fault != nil && f.fault.Errno != 0 {

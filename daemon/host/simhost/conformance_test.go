@@ -19,7 +19,8 @@ func TestConformance(t *testing.T) {
 	without := func(base []hosttest.Capability, drop hosttest.Capability) []hosttest.Capability {
 		return slices.DeleteFunc(slices.Clone(base), func(c hosttest.Capability) bool { return c == drop })
 	}
-	ofmlx5 := with(eswitch, hosttest.ModeWithVFs, hosttest.ModeWithoutVFs, hosttest.RepresentorPorts)
+	rdma := []hosttest.Capability{hosttest.RDMA, hosttest.VFNodeGUID, hosttest.VDPA}
+	ofmlx5 := with(with(eswitch, rdma...), hosttest.ModeWithVFs, hosttest.ModeWithoutVFs, hosttest.RepresentorPorts)
 	device := func(pf, driver, vfDriver, vfDevice string, maxMTU int, can []hosttest.Capability, steering ...string) hosttest.Device {
 		return hosttest.Device{
 			PF: pf, Driver: driver, VFDriver: vfDriver, VFDevice: vfDevice, MaxMTU: maxMTU,
@@ -32,8 +33,9 @@ func TestConformance(t *testing.T) {
 	cx5 := mlx5("0000:5f:00.0", "1018", with(ofmlx5, hosttest.SteeringMode), "dmfs", "smfs")
 	cx6 := mlx5("0000:3b:00.1", "101e", without(with(ofmlx5, hosttest.SteeringMode), hosttest.IOMMU), "smfs", "dmfs", "hmfs")
 	igb := device("0000:01:00.1", "igb", "igbvf", "10ca", 9216, plain)
-	dpu := mlx5("0000:5f:00.0", "1018", with(plain, hosttest.Devlink, hosttest.HWTCOffload, hosttest.SteeringMode), "dmfs", "smfs")
+	dpu := mlx5("0000:5f:00.0", "1018", with(with(plain, rdma...), hosttest.Devlink, hosttest.HWTCOffload, hosttest.SteeringMode), "dmfs", "smfs")
 	ofed := mlx5("0000:5f:00.1", "1018", with(ofmlx5, hosttest.CompatSteering), "dmfs", "smfs")
+	vpi := mlx5("0000:d8:00.1", "101c", without(with(plain, hosttest.Devlink, hosttest.RDMA, hosttest.Infiniband, hosttest.SteeringMode), hosttest.AdminMAC), "smfs", "dmfs")
 	cx4 := mlx5("0000:04:00.0", "1016", with(ofmlx5, hosttest.SteeringMode, hosttest.InlineMode), "dmfs")
 	ice := device("0000:17:00.0", "ice", "iavf", "1889", 9702, with(eswitch, hosttest.ModeWithoutVFs, hosttest.RepresentorPorts))
 	bnxt := device("0000:af:00.1", "bnxt_en", "bnxt_en", "16dc", 9500,
@@ -56,6 +58,7 @@ func TestConformance(t *testing.T) {
 		{"without eswitch", dpu, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5(simhost.WithoutEswitch())}}},
 		{"ConnectX-5 with MLNX_OFED", ofed, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5(simhost.CompatSteering())}}},
 		{"ConnectX-4 Lx", cx4, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX4Lx()}}},
+		{"ConnectX-6 VPI with InfiniBand", vpi, simhost.Options{NICs: []simhost.NIC{simhost.ConnectX6VPI()}}},
 		{"E810", ice, simhost.Options{NICs: []simhost.NIC{simhost.E810()}}},
 		{"without bonding", mlx5("0000:5f:00.0", "1018", without(with(ofmlx5, hosttest.SteeringMode), hosttest.Bonding), "dmfs", "smfs"),
 			simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5()}, NoBonding: true}},

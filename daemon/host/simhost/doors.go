@@ -194,7 +194,7 @@ func (k *Kernel) describe(l *link) host.Link {
 	out := host.Link{
 		Index: l.index, Name: l.name, AltNames: append([]string(nil), l.altNames...),
 		MAC: l.mac, MTU: l.mtu, Up: l.up, Carrier: k.carrier(l),
-		SwitchID: switchID(l), PortName: portName(l),
+		SwitchID: switchID(l), PortName: portName(l), ParentDevice: l.parent,
 	}
 	if l.fn != nil {
 		out.ParentDevice = l.fn.address
@@ -230,8 +230,8 @@ func (d linksDoor) VFs(ctx context.Context, index int) ([]host.LinkVF, error) {
 		out := make([]host.LinkVF, 0, l.fn.pf.numVFs)
 		for i := range l.fn.pf.numVFs {
 			vf := host.LinkVF{Index: i, MAC: reportedVFMAC(l.fn, i)}
-			if fn := l.fn.pf.vf(i); fn != nil && fn.class == classIB {
-				vf.GUID = guid(fn)
+			if l.fn.class == classIB && !l.fn.card.silentGUIDs {
+				vf.GUID, vf.NodeGUID, vf.ReportsGUID = l.fn.pf.guids[i], l.fn.pf.guids[i], true
 			}
 			out = append(out, vf)
 		}

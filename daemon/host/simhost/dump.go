@@ -80,6 +80,12 @@ func (k *Kernel) dumpVF(b *strings.Builder, vf *function) {
 	if mac := vf.parent.pf.admin[vf.index]; mac != "" {
 		fmt.Fprintf(b, " admin MAC %s", mac)
 	}
+	if guid := vf.parent.pf.guids[vf.index]; guid != "" {
+		fmt.Fprintf(b, " GUID %s", guid)
+	}
+	if d := vf.vdpa; d != nil {
+		fmt.Fprintf(b, " vdpa %s driver %s", d.name, d.driver)
+	}
 	b.WriteByte('\n')
 	if l := vf.netdev; l != nil {
 		fmt.Fprintf(b, "    netdev %s", l.name)

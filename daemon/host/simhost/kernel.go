@@ -15,6 +15,8 @@ type Options struct {
 	NICs []NIC
 	// NoIOMMU leaves every function without an IOMMU group.
 	NoIOMMU bool
+	// NoModules are modules that are not loaded: ModuleVFIO and others.
+	NoModules []string
 	// ReadOnly are folders on file systems that are mounted read-only: "usr".
 	ReadOnly []string
 	// NoBonding is a kernel without the bonding driver, NoDebugfs one that does not
@@ -92,8 +94,10 @@ type Kernel struct {
 	drivers   map[string]bool
 	cards     []*card
 	groups    map[string]int
-	links     links
-	pods      pods
+	// rdmas counts the RDMA devices that there have been.
+	rdmas int
+	links links
+	pods  pods
 	// nodeNetwork is the reason by name of netdev; it is configuration of the
 	// host and comes back after a reboot.
 	nodeNetwork map[string]string
@@ -154,7 +158,11 @@ func (k *Kernel) boot() {
 	k.off = make(chan struct{})
 	k.held = map[string]chan struct{}{}
 	k.functions = map[string]*function{}
-	k.drivers = map[string]bool{vfioDriver: true, managementDriver: true}
+	k.drivers = map[string]bool{managementDriver: true}
+	if k.hasModule(ModuleVFIO) {
+		k.drivers[vfioDriver] = true
+	}
+	k.rdmas = 0
 	k.cards = nil
 	k.links = newLinks()
 	k.log = nil

@@ -39,6 +39,8 @@ type link struct {
 	role   linkRole
 	// fn is the parent device: of a representor, its PF.
 	fn *function
+	// parent is the parent device when it is no PCI function.
+	parent string
 	// vf is the index of a representor's VF, port the number of a further port.
 	vf, port int
 	offload  bool
@@ -128,7 +130,7 @@ func (k *Kernel) addPFNetdev(fn *function) {
 	l := &link{name: c.names[port], mac: c.macs[port], mtu: 1500, role: rolePF, fn: fn, offload: c.offloadDefault}
 	l.altNames = slices.Clone(c.altNames[port])
 	if c.infiniband {
-		l.mac = "00:00:10:49:fe:80:00:00:00:00:00:00:" + guid(fn)
+		l.mac = "00:00:10:49:fe:80:00:00:00:00:00:00:" + pfGUID(fn)
 	}
 	fn.netdev = l
 	k.addLink(l)
@@ -169,14 +171,11 @@ func (k *Kernel) addVFNetdev(fn *function, random bool) {
 		l.mac = fn.at.mac("06:0d")
 	}
 	if fn.class == classIB {
-		l.mac = "00:00:10:4a:fe:80:00:00:00:00:00:00:" + guid(fn)
+		l.mac = "00:00:10:4a:fe:80:00:00:00:00:00:00:" + vfGUID(fn)
 	}
 	fn.netdev = l
 	k.addLink(l)
 }
-
-// guid is the InfiniBand port GUID of a function.
-func guid(fn *function) string { return fn.at.mac("08:c0") + ":00:01" }
 
 // carrier is IFF_LOWER_UP.
 func (k *Kernel) carrier(l *link) bool {

@@ -64,6 +64,9 @@ type function struct {
 	parent *function
 	index  int
 	netdev *link
+	// rdma and vdpa are nil when there is no such device.
+	rdma *rdmaDevice
+	vdpa *vdpaDevice
 	// others are netdevs besides netdev whose parent device this is: on mlx5
 	// the VF representors belong to the PF's PCI device.
 	others []*link
@@ -94,6 +97,8 @@ type physical struct {
 	inline     string
 	reps       map[int]*link
 	admin      map[int]string
+	// guids of InfiniBand VFs as set through the PF.
+	guids map[int]string
 }
 
 const (
@@ -187,7 +192,7 @@ func (p *physical) reset(c *card) {
 	if len(c.steering) > 0 {
 		p.steering = c.steering[0]
 	}
-	p.reps, p.admin = map[int]*link{}, map[int]string{}
+	p.reps, p.admin, p.guids = map[int]*link{}, map[int]string{}, map[int]string{}
 }
 
 // writeNumVFs is sriov_numvfs_store in drivers/pci/iov.c.

@@ -37,6 +37,8 @@ type family struct {
 	pfResets bool
 	// reportsVFMAC: without an admin MAC the PF's link reports the VF's own (igb).
 	reportsVFMAC bool
+	// rdma: functions have RDMA devices; vdpa: VFs can have vDPA devices.
+	rdma, vdpa bool
 	// steering lists the values of flow_steering_mode, the default first; empty
 	// when there is no such parameter.
 	steering []string
@@ -90,6 +92,7 @@ type NIC struct {
 	enabledAtMost            int
 	infiniband               bool
 	plainRepresentors        bool
+	silentGUIDs              bool
 	// firmwareVFs is how many VFs the firmware allows, if less than totalVFs.
 	firmwareVFs int
 	// lagVFs is how many VFs a port of a VF-LAG may have; 0 for any number.
@@ -167,7 +170,7 @@ func Down() NICOption { return func(c *NIC) { c.down = true } }
 
 // Infiniband has IP over InfiniBand netdevs and no eswitch.
 func Infiniband() NICOption {
-	return func(c *NIC) { c.infiniband, c.eswitch, c.portName = true, false, false }
+	return func(c *NIC) { c.infiniband, c.eswitch, c.portName, c.vdpa = true, false, false, false }
 }
 
 // RepresentorsWithoutOffload starts VF representors with hw-tc-offload off; the
@@ -251,6 +254,8 @@ func mlx5(firmware, psid string, steering ...string) family {
 		representorPorts: true,
 		offload:          true,
 		portName:         true,
+		rdma:             true,
+		vdpa:             true,
 		steering:         steering,
 		firmware:         firmware,
 		psid:             psid,

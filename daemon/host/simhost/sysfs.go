@@ -120,8 +120,12 @@ func nested(path string, inner *node) *node {
 
 func (k *Kernel) sys() *node {
 	return folder(
-		entry{"bus", func() *node { return folder(entry{"pci", k.busPCI}) }},
-		entry{"class", func() *node { return folder(entry{"net", k.classNet}) }},
+		entry{"bus", func() *node {
+			return folder(entry{"pci", k.busPCI}, entry{"vdpa", k.busVDPA}, entry{"auxiliary", k.busAuxiliary})
+		}},
+		entry{"class", func() *node {
+			return folder(entry{"net", k.classNet}, entry{"infiniband", k.classInfiniband})
+		}},
 		entry{"devices", k.devices},
 		entry{"kernel", k.sysKernel},
 	)
@@ -227,7 +231,7 @@ func (k *Kernel) device(fn *function) *node {
 
 var deviceFiles = [...]string{
 	"vendor", "device", "class", "subsystem_vendor", "subsystem_device", "driver_override", "numa_node",
-	"uevent", "subsystem", "driver", "iommu_group", "physfn", "net",
+	"uevent", "subsystem", "driver", "iommu_group", "physfn", "net", "infiniband",
 }
 
 var sriovFiles = [...]string{
@@ -289,6 +293,8 @@ func (k *Kernel) deviceRelation(fn *function, name string) *node {
 		return symlink(fmt.Sprintf("../../../kernel/iommu_groups/%d", fn.group), k.iommuGroup(strconv.Itoa(fn.group)))
 	case name == "physfn" && fn.parent != nil:
 		return symlink("../"+fn.parent.address, k.device(fn.parent))
+	case name == "infiniband" && fn.rdma != nil:
+		return k.infiniband(fn)
 	case name == "net" && len(k.netdevsOf(fn)) > 0:
 		return dynamic(func() []string { return k.netdevsOf(fn) }, func(netdev string) *node {
 			if slices.Contains(k.netdevsOf(fn), netdev) {
