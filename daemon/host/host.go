@@ -20,6 +20,8 @@ type Host struct {
 	Pods    Pods
 	Log     Log
 	OVS     OVS
+
+	NetworkManager NetworkManager
 }
 
 // FS reads and writes the attributes of sysfs and procfs. Paths are relative to

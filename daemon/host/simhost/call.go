@@ -85,6 +85,8 @@ func (h *handle) host() host.Host {
 		Pods:    podsDoor{h},
 		Log:     logDoor{h},
 		OVS:     ovsDoor{h},
+
+		NetworkManager: networkManagerDoor{h},
 	}
 }
 
@@ -498,6 +500,16 @@ func (s *Store) Save(ctx context.Context, data []byte) error {
 	c := call{kind: "store.Save", object: storeFile, write: true, words: "writing", device: storeFile}
 	_, err := run(ctx, s.h, c, func() (struct{}, error) {
 		s.h.k.stored[storeFile] = append([]byte(nil), data...)
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// Delete removes the file.
+func (s *Store) Delete(ctx context.Context) error {
+	c := call{kind: "store.Delete", object: storeFile, write: true, words: "removing", device: storeFile}
+	_, err := run(ctx, s.h, c, func() (struct{}, error) {
+		delete(s.h.k.stored, storeFile)
 		return struct{}{}, nil
 	})
 	return err
