@@ -17,6 +17,15 @@ type Node struct {
 	// PodsUnknown is the reason why it is not known which pods hold which VFs;
 	// empty when it is known.
 	PodsUnknown string
+	// Files are the places of our files where there is something, or nothing can be
+	// written or known, ordered by path.
+	Files []HostFile
+	// NetworkManager tells that NetworkManager is installed on the host.
+	NetworkManager bool
+	// Claims of others to SR-IOV, ordered by file.
+	Claims []Claim
+	// Unreadable lists facts of the node as a whole that exist and could not be read.
+	Unreadable []Unreadable
 }
 
 // PF returns the PF with this PCI address, or nil.
