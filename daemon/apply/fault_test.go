@@ -30,6 +30,7 @@ var (
 		"fs.ReadFile */sriov_numvfs", "fs.ReadFile */sriov_drivers_autoprobe", "fs.ReadFile */driver_override",
 		"fs.ReadLink */virtfn*", "fs.ReadLink */driver", "fs.ReadLink */iommu_group", "fs.ReadDir *",
 		"devlink.Eswitch *", "devlink.Ports *", "links.List *", "links.VFs *", "links.NodeNetwork *",
+		"files.Put *", "fs.ReadFile etc/*", "fs.ReadDir etc*", "fs.WriteUevent *", "networkmanager.Reload *",
 		"ethtool.Feature *", "pods.*", "bonds.List *", "bonds.Create *", "bonds.SetOptions *", "bonds.SetMaster *", "bonds.Delete *", "fs.ReadFile */lag/*",
 		"store.Save*", "store.Load*", "events.*", "log.*",
 	}

@@ -244,7 +244,8 @@ func machines(t *rapid.T) *scenario {
 		"cx5", "cx6dx", "igb", "cx5 igb", "cx6dx cx5", "cx4lx", "e810", "bnxt", "flower", "nfp", "newcomer", "newcomer-vfs",
 		"e810 bnxt", "flower newcomer",
 	}).Draw(t, "nics")
-	s.text = fmt.Sprintf("%s noIOMMU %t delays %v", kind, s.opts.NoIOMMU, s.opts.Delays)
+	s.opts.NetworkManager = rapid.Bool().Draw(t, "networkManager")
+	s.text = fmt.Sprintf("%s noIOMMU %t delays %v NetworkManager %t", kind, s.opts.NoIOMMU, s.opts.Delays, s.opts.NetworkManager)
 	for _, name := range strings.Fields(kind) {
 		s.addNIC(t, name)
 	}

@@ -126,6 +126,10 @@ func (e *executor) effect(ctx context.Context, step plan.Step) error {
 		return e.ensureBridge(ctx, s)
 	case plan.RemoveBridge:
 		return e.removeBridge(ctx, s)
+	case plan.PutHostFile:
+		return e.putHostFile(ctx, s)
+	case plan.RemoveHostFile:
+		return e.removeHostFile(ctx, s)
 	}
 	return e.bondEffect(ctx, step)
 }

@@ -27,7 +27,8 @@ const notSupported = syscall.Errno(524)
 func Catalogue() []Entry {
 	var all []Entry
 	for _, part := range [][]Entry{
-		numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), bindEntries(), linkEntries(), bondEntries(), faultEntries(), errnoEntries(),
+		numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), bindEntries(), linkEntries(), bondEntries(), faultEntries(), fileEntries(),
+		errnoEntries(),
 	} {
 		all = append(all, part...)
 	}

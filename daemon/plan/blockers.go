@@ -45,8 +45,11 @@ type BlockerCode struct {
 	Remedy string
 }
 
-// BlockerCodes lists every code that a plan can have, ordered as a planner meets them.
-func BlockerCodes() []BlockerCode { return slices.Concat(deviceCodes(), bondCodes(), bridgeCodes()) }
+// BlockerCodes lists every code of the blockers and warnings of a plan, ordered as a
+// planner meets them.
+func BlockerCodes() []BlockerCode {
+	return slices.Concat(hostCodes(), deviceCodes(), bondCodes(), bridgeCodes())
+}
 
 func deviceCodes() []BlockerCode {
 	return []BlockerCode{
