@@ -70,7 +70,12 @@ func (c *chainRun) newLog(ctx context.Context, step plan.Step) []string {
 func (r *runner) kernelLogs(ctx context.Context, devices []string) [][]string {
 	out := make([][]string, 0, len(devices))
 	for _, device := range devices {
-		out = append(out, r.kernelLog(ctx, device, logLines))
+		var lines []string
+		// What is done to the node as a whole is done to no device.
+		if device != "" {
+			lines = r.kernelLog(ctx, device, logLines)
+		}
+		out = append(out, lines)
 	}
 	return out
 }

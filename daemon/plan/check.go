@@ -25,11 +25,14 @@ type subject struct {
 	seat seat
 	// bridges of the PF; pf is the PF without them.
 	bridges bridging
+	// claims of others on the host, for any PF.
+	claims []inventory.Claim
 }
 
 func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
 	s := &subject{
 		desired: want, pf: pf, node: &in.Observed, strategy: strategy, order: strategy.Order, bridges: newBridging(in, want.pf, pf),
+		claims: in.Observed.Claims,
 	}
 	s.pf = s.bridges.freed()
 	if s.order == driver.Trial {
@@ -51,7 +54,8 @@ func (s *subject) createsUnbound() bool {
 // with one of them missing, the rest would be guesses.
 func (s *subject) check() []Blocker {
 	for _, check := range []func() []Blocker{
-		s.checkFacts, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkNeeds, s.checkBridges, s.checkInterruption,
+		s.checkFacts, s.checkOwners, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkNeeds, s.checkBridges,
+		s.checkInterruption,
 	} {
 		if blockers := check(); len(blockers) > 0 {
 			return blockers

@@ -60,6 +60,11 @@ func (c *Change) effect(node inventory.Node, want []sriovv1.Interface) Effect {
 	})
 	var e Effect
 	for _, s := range p.Steps() {
+		// Files on the host follow what is done to PFs, and take nothing from anybody.
+		switch s.(type) {
+		case plan.PutHostFile, plan.RemoveHostFile:
+			continue
+		}
 		if !slices.Contains(e.Steps, s.Kind()) {
 			e.Steps = append(e.Steps, s.Kind())
 		}
