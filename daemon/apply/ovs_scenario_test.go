@@ -131,7 +131,7 @@ func asWanted(want *sriovv1.OVSConfigExt, b *inventory.Bridge, pf *inventory.PF)
 		return fmt.Errorf("its ports are %v", b.Ports)
 	case b.Ports[0].Error != "" || b.Ports[0].OFPort == nil || *b.Ports[0].OFPort < 1:
 		return fmt.Errorf("its uplink is not attached: %q", b.Ports[0].Error)
-	case want.Bridge.FailMode != b.FailMode || strings.Trim(want.Bridge.DatapathType, "system") != strings.Trim(b.DatapathType, "system"):
+	case want.Bridge.FailMode != b.FailMode || strings.TrimSuffix(want.Bridge.DatapathType, "system") != strings.TrimSuffix(b.DatapathType, "system"):
 		return fmt.Errorf("fail mode is %q, datapath %q", b.FailMode, b.DatapathType)
 	case !maps.Equal(want.Bridge.ExternalIDs, b.ExternalIDs) || !maps.Equal(uplink.Options, b.Ports[0].Options) || !maps.Equal(uplink.OtherConfig, b.Ports[0].OtherConfig):
 		return fmt.Errorf("columns are %v, %v, %v", b.ExternalIDs, b.Ports[0].Options, b.Ports[0].OtherConfig)

@@ -109,16 +109,22 @@ func TestOVSStops(t *testing.T) {
 		k.StopOVS(false)
 		before, nothing := k.Dump(), sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "test"}
 		held, err := take(ctx, k, nothing)
-		if err != nil || len(held.plan.Blockers) != 1 || held.plan.Blockers[0].Code != "OVSUnavailable" || k.Dump() != before {
-			return fmt.Errorf("without Open vSwitch: %v, %v\n%s", held.plan.Blockers, err, cmp.Diff(before, k.Dump()))
+		if err != nil {
+			return err
+		}
+		if len(held.plan.Blockers) != 1 || held.plan.Blockers[0].Code != "OVSUnavailable" || k.Dump() != before {
+			return fmt.Errorf("without Open vSwitch: %v\n%s", held.plan.Blockers, cmp.Diff(before, k.Dump()))
 		}
 		k.StartOVS()
 		if err := stabilize(ctx, k, nothing); err != nil {
 			return err
 		}
 		led, err = ledger.Open(ctx, k.Store())
-		if err != nil || len(led.Record().PFs)+len(led.Record().Bridges) > 0 || strings.Contains(k.Dump(), "ovs bridge") {
-			return fmt.Errorf("not all was given back: %v\n%s", err, k.Dump())
+		if err != nil {
+			return err
+		}
+		if len(led.Record().PFs)+len(led.Record().Bridges) > 0 || strings.Contains(k.Dump(), "ovs bridge") {
+			return fmt.Errorf("not all was given back:\n%s", k.Dump())
 		}
 		return nil
 	})
@@ -191,9 +197,48 @@ func TestBridgeDrift(t *testing.T) {
 			return err
 		}
 		turn, err := take(ctx, k, spec)
-		if err != nil || len(turn.plan.Blockers) != 1 || turn.plan.Blockers[0].Code != "ForeignBridge" {
-			return fmt.Errorf("without our mark: %v, %v", turn.plan.Blockers, err)
+		if err != nil {
+			return err
+		}
+		if len(turn.plan.Blockers) != 1 || turn.plan.Blockers[0].Code != "ForeignBridge" {
+			return fmt.Errorf("without our mark: %v", turn.plan.Blockers)
 		}
 		return nil
 	})
+}
+
+// A reboot lets Open vSwitch set the MTU that the bridge requests before we come; the
+// PF gets back the one of before all the same.
+func TestMTUAfterReboot(t *testing.T) {
+	nothing := sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "test"}
+	spec := bridgeSpec(func(b *sriovv1.OVSConfigExt) {
+		mtu := 9000
+		b.Uplinks[0].Interface.MTURequest = &mtu
+	})
+	withoutBridge := guide(2, pf0)
+	for name, later := range map[string][]sriovv1.SriovNetworkNodeStateSpec{
+		"wanted again": {spec, nothing}, "not wanted any more": {nothing}, "without its bridge": {withoutBridge, nothing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			on(t, func(ctx context.Context, k *simhost.Kernel) error {
+				if err := stabilize(ctx, k, spec); err != nil {
+					return err
+				}
+				k.Reboot()
+				k.Settle()
+				if !strings.Contains(k.Dump(), "ens41f0np0 up mtu 9000") {
+					return fmt.Errorf("Open vSwitch has not set the MTU:\n%s", k.Dump())
+				}
+				for _, s := range later {
+					if err := stabilize(ctx, k, s); err != nil {
+						return err
+					}
+				}
+				if dump := k.Dump(); strings.Contains(dump, "mtu 9000") || strings.Contains(dump, "ovs bridge") {
+					return fmt.Errorf("not given back:\n%s", dump)
+				}
+				return nil
+			})
+		})
+	}
 }

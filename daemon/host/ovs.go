@@ -34,7 +34,7 @@ type OVS interface {
 // Errors of OVS, found by errors.Is.
 var (
 	// ErrOVSNotRunning: the database server does not answer.
-	ErrOVSNotRunning = errors.New("Open vSwitch is not running on this node")
+	ErrOVSNotRunning = errors.New("Open vSwitch is not running on this node") //nolint:staticcheck // a name is written with a capital letter
 	// ErrOVSNotTaken: the database took the change, ovs-vswitchd has not.
 	ErrOVSNotTaken = errors.New("ovs-vswitchd has not taken over the change")
 	// ErrOVSUplink: ovs-vswitchd could not open or attach the uplink.

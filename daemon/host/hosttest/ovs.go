@@ -124,8 +124,8 @@ func (s *ovsSession) bridges() []host.OVSBridge {
 	return found
 }
 
-// has compares the bridges with what is wanted, and with further ports.
-func (s *ovsSession) has(want host.OVSWant, further ...host.OVSPort) {
+// has compares the bridges with what is wanted.
+func (s *ovsSession) has(want host.OVSWant) {
 	s.Helper()
 	one := 1
 	uplink := want.Uplink
@@ -133,9 +133,8 @@ func (s *ovsSession) has(want host.OVSWant, further ...host.OVSPort) {
 	bridge := host.OVSBridge{
 		Name: want.Name, Owner: want.Owner, DatapathType: want.DatapathType, FailMode: want.FailMode,
 		ExternalIDs: want.ExternalIDs, OtherConfig: want.OtherConfig, Set: want.Keys(),
-		Ports: append([]host.OVSPort{{Name: uplink.Name, Owner: want.Owner, Interfaces: []host.OVSInterface{uplink}}}, further...),
+		Ports: []host.OVSPort{{Name: uplink.Name, Owner: want.Owner, Interfaces: []host.OVSInterface{uplink}}},
 	}
-	slices.SortFunc(bridge.Ports, func(a, b host.OVSPort) int { return strings.Compare(a.Name, b.Name) })
 	found := s.bridges()
 	if len(found) != 1 {
 		s.Fatalf("%d bridges: %+v", len(found), found)
@@ -157,7 +156,7 @@ func (s *ovsSession) fails(err, is error, says string) {
 		s.Fatalf("got %v, want %v", err, is)
 	case !strings.Contains(err.Error(), says):
 		s.Errorf("%q does not say %q", err, says)
-	case is == host.ErrOVSUplink && !strings.Contains(he.Text, says):
+	case errors.Is(is, host.ErrOVSUplink) && !strings.Contains(he.Text, says):
 		s.Errorf("the words of ovs-vswitchd are %q", he.Text)
 	}
 }

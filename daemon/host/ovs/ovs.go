@@ -157,14 +157,15 @@ func (s *session) transact(ctx context.Context, ops []ovsdb.Operation) ([]ovsdb.
 		return nil, fmt.Errorf("asking the database: %w", err)
 	}
 	refused, err := ovsdb.CheckOperationResults(results, ops)
-	for _, r := range refused {
-		var late *ovsdb.TimedOut
-		if errors.As(r, &late) {
-			return nil, errStale
-		}
-		return nil, fmt.Errorf("the database refused it: %w", r)
+	if len(refused) > 0 {
+		// All that come after the first were not tried.
+		err = refused[0]
 	}
-	if err != nil {
+	var late *ovsdb.TimedOut
+	switch {
+	case errors.As(err, &late):
+		return nil, errStale
+	case err != nil:
 		return nil, fmt.Errorf("the database refused it: %w", err)
 	}
 	return results, nil
