@@ -21,6 +21,8 @@ type Host struct {
 	Log     Log
 	OVS     OVS
 	VDPA    VDPA
+
+	NetworkManager NetworkManager
 }
 
 // FS reads and writes the attributes of sysfs and procfs. Paths are relative to

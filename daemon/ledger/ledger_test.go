@@ -280,6 +280,7 @@ type brokenStore struct{}
 
 func (brokenStore) Load(context.Context) ([]byte, error)   { return nil, fs.ErrNotExist }
 func (brokenStore) Save(_ context.Context, _ []byte) error { return errBroken }
+func (brokenStore) Delete(context.Context) error           { return errBroken }
 
 // Chains note at the same time, and a record handed out does not change.
 func TestConcurrent(t *testing.T) {
@@ -312,8 +313,9 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": -1}}}}`))
 	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 99999, "driver": "a/b"}]}}}}`))
 	f.Add([]byte(`{"version": 2, "orders": {"octep": "ModeFirst", "a/b": ""}}`))
-	f.Add([]byte(`{"version": 4}`))
 	f.Add([]byte(`{"version": 3, "bonds": {"bond1": {"bootID": "b", "members": ["0000:5f:00.0", "a/b"]}}}`))
+	f.Add([]byte(`{"version": 3, "files": {"etc/a/b": {"folders": ["etc/a"], "pending": true}}}`))
+	f.Add([]byte(`{"version": 4}`))
 	f.Add([]byte(``))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := ledger.Open(t.Context(), memory(data))
@@ -348,3 +350,4 @@ type memory []byte
 
 func (m memory) Load(context.Context) ([]byte, error) { return m, nil }
 func (memory) Save(_ context.Context, _ []byte) error { return nil }
+func (memory) Delete(context.Context) error           { return nil }

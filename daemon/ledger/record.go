@@ -21,6 +21,8 @@ type Record struct {
 	Orders map[string]string `json:"orders,omitempty"`
 	// Bridges of Open vSwitch by PCI address of their uplink. They outlive the PFs.
 	Bridges map[string]Bridge `json:"bridges,omitempty"`
+	// Files of ours on the host, by path below its root.
+	Files map[string]File `json:"files,omitempty"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -74,6 +76,10 @@ type Initial struct {
 	Autoprobe    *bool  `json:"autoprobe,omitempty"`
 	HWTCOffload  *bool  `json:"hwTcOffload,omitempty"`
 	Up           *bool  `json:"up,omitempty"`
+	// Netdev and Port are the name of the PF's netdev and its phys_port_name; empty
+	// when there were none.
+	Netdev string `json:"netdev,omitempty"`
+	Port   string `json:"port,omitempty"`
 	// VFs that existed, ordered by index.
 	VFs []InitialVF `json:"vfs,omitempty"`
 }
@@ -107,6 +113,7 @@ func (r Record) clone() Record {
 	r.Orders = maps.Clone(r.Orders)
 	r.Bonds = maps.Clone(r.Bonds)
 	r.Bridges = maps.Clone(r.Bridges)
+	r.Files = maps.Clone(r.Files)
 	return r
 }
 
@@ -116,4 +123,6 @@ type Store interface {
 	Load(ctx context.Context) ([]byte, error)
 	// Save returns when the record would survive a power loss.
 	Save(ctx context.Context, data []byte) error
+	// Delete removes the record. That there is none is no error.
+	Delete(ctx context.Context) error
 }

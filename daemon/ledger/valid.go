@@ -39,19 +39,26 @@ func (r *Record) valid() error {
 			return fmt.Errorf("%s is %q, which is no name", where, order)
 		}
 	}
-	return r.validBridges()
+	if err := r.validBridges(); err != nil {
+		return err
+	}
+	return r.validFiles()
 }
 
 func (p *PF) valid(where string) error {
 	for _, f := range []struct{ field, value string }{
 		{"bootID", p.BootID}, {"vendor", p.Vendor}, {"deviceID", p.DeviceID}, {"initial.eswitchMode", p.Initial.EswitchMode},
 		{"initial.inlineMode", p.Initial.InlineMode}, {"initial.steeringMode", p.Initial.SteeringMode},
+		{"initial.port", p.Initial.Port},
 	} {
 		if err := nameOrEmpty(where+"."+f.field, f.value); err != nil {
 			return err
 		}
 	}
 	where += ".initial"
+	if err := validNetdev(where+".netdev", p.Initial.Netdev); err != nil {
+		return err
+	}
 	if err := within(where+".numVfs", p.Initial.NumVFs, maxVFs); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/ethtool"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/files"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/kmsg"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/networkmanager"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/ovs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/podresources"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
@@ -36,6 +37,9 @@ func ovsSockets(root, given string) []string {
 	}
 	return []string{filepath.Join(root, OVSSocket), filepath.Join(root, oldOVSSocket)}
 }
+
+// systemBus is where the host's D-Bus listens, below its root.
+const systemBus = "run/dbus/system_bus_socket"
 
 // Options say where the machine is.
 type Options struct {
@@ -82,6 +86,8 @@ func Open(o Options) (host.Host, io.Closer, error) {
 		Log:     kmsg.New(filepath.Join(root, "dev/kmsg")),
 		OVS:     &ovs.Client{Sockets: ovsSockets(root, o.OVSSocket)},
 		VDPA:    &vdpa.Client{},
+
+		NetworkManager: &networkmanager.Client{Socket: filepath.Join(root, systemBus)},
 	}, closers{attributes, own}, nil
 }
 

@@ -86,6 +86,8 @@ func (h *handle) host() host.Host {
 		Log:     logDoor{h},
 		OVS:     ovsDoor{h},
 		VDPA:    vdpaDoor{h},
+
+		NetworkManager: networkManagerDoor{h},
 	}
 }
 
@@ -504,6 +506,16 @@ func (s *Store) Save(ctx context.Context, data []byte) error {
 	c := call{kind: "store.Save", object: storeFile, write: true, words: "writing", device: storeFile}
 	_, err := run(ctx, s.h, c, func() (struct{}, error) {
 		s.h.k.stored[storeFile] = append([]byte(nil), data...)
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// Delete removes the file.
+func (s *Store) Delete(ctx context.Context) error {
+	c := call{kind: "store.Delete", object: storeFile, write: true, words: "removing", device: storeFile}
+	_, err := run(ctx, s.h, c, func() (struct{}, error) {
+		delete(s.h.k.stored, storeFile)
 		return struct{}{}, nil
 	})
 	return err

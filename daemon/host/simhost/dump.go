@@ -28,6 +28,9 @@ func (k *Kernel) Dump() string {
 	for _, device := range slices.Sorted(maps.Keys(k.pods.owners)) {
 		fmt.Fprintf(&b, "pod %s holds %s\n", k.pods.owners[device], device)
 	}
+	if k.networkManager != "" {
+		fmt.Fprintf(&b, "NetworkManager has read: %s", k.networkManager)
+	}
 	for _, name := range slices.Sorted(maps.Keys(k.nodeNetwork)) {
 		fmt.Fprintf(&b, "node network: %s %s\n", name, k.nodeNetwork[name])
 	}

@@ -26,6 +26,8 @@ type Options struct {
 	NoLACPPartner bool
 	// NoOVS leaves the machine without Open vSwitch.
 	NoOVS bool
+	// NetworkManager runs on the machine.
+	NetworkManager bool
 	// Delays of what the real kernel does later or slowly.
 	Delays Delays
 }
@@ -105,6 +107,8 @@ type Kernel struct {
 	// disk are files and folders outside of sysfs and procfs, by path.
 	disk disk
 	ovs  *ovs
+	// networkManager is what NetworkManager has read of its settings.
+	networkManager string
 
 	subscribers map[*subscriber]struct{}
 	log         []string
@@ -168,6 +172,7 @@ func (k *Kernel) boot() {
 	k.log = nil
 	k.addLink(&link{name: "lo", mac: "00:00:00:00:00:00", mtu: 65536, up: true, role: roleOther})
 	k.addManagement()
+	k.startNetworkManager()
 	for i := range k.opts.NICs {
 		k.addCard(k.opts.NICs[i])
 	}

@@ -72,7 +72,7 @@ func (k *Kernel) netdevEntry(l *link, name string) *node {
 	case "type":
 		return text(strconv.Itoa(linkType(l)))
 	case "uevent":
-		return text(fmt.Sprintf("INTERFACE=%s\nIFINDEX=%d", l.name, l.index))
+		return k.netdevUevent(l)
 	case "operstate", "carrier", "speed", "flags":
 		return k.netdevState(l, name)
 	case "phys_switch_id":

@@ -50,6 +50,8 @@ type link struct {
 	datapath *link
 	// kind is IFLA_INFO_KIND of a link that is neither hardware nor bond.
 	kind string
+	// rules are what udev has treated the netdev with.
+	rules string
 	// pod is set while the netdev is in a pod's network namespace.
 	pod string
 }
@@ -82,6 +84,7 @@ func (k *Kernel) addLink(l *link) {
 	}
 	k.links.ordered = append(k.links.ordered, l)
 	k.links.byName[l.name], k.links.byIndex[l.index] = l, l
+	k.udevSees(l)
 	k.netlink(l)
 	k.ovsChanged()
 }

@@ -102,7 +102,12 @@ func walk(at *node, path string) (*node, error) {
 func (k *Kernel) root() *node {
 	return folder(
 		entry{"proc", func() *node {
-			return nested("sys/kernel/random", folder(entry{"boot_id", func() *node { return text(k.bootID()) }}))
+			return folder(
+				entry{"1", func() *node { return folder(entry{"mountinfo", k.mountinfo}) }},
+				entry{"sys", func() *node {
+					return nested("kernel/random", folder(entry{"boot_id", func() *node { return text(k.bootID()) }}))
+				}},
+			)
 		}},
 		entry{"sys", k.sys},
 	)
