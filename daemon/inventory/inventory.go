@@ -19,6 +19,15 @@ type Node struct {
 	PodsUnknown string
 	// Buses by name, those of vfdevices.go.
 	Buses map[string]Bus
+	// Files are the places of our files where there is something, or nothing can be
+	// written or known, ordered by path.
+	Files []HostFile
+	// NetworkManager tells that NetworkManager is installed on the host.
+	NetworkManager bool
+	// Claims of others to SR-IOV, ordered by file.
+	Claims []Claim
+	// Unreadable lists facts of the node as a whole that exist and could not be read.
+	Unreadable []Unreadable
 }
 
 // PF returns the PF with this PCI address, or nil.

@@ -14,7 +14,10 @@
 //
 // One observation costs one link dump, one devlink port dump, one route and one
 // pod query, one read for each PCI function, about fifteen operations for each
-// PF and five for each VF (one or two more where the kernel is old).
+// PF and five for each VF (one or two more where the kernel is old). The files of
+// ours and the configuration of others cost about thirty, and two or three more
+// for each file that somebody has written.
 //
-// The package imports daemon/host and daemon/inventory, nothing else of ours.
+// The package imports daemon/host, daemon/inventory, daemon/hostfile (the paths)
+// and daemon/conflict (the parsers), nothing else of ours.
 package observe

@@ -77,6 +77,8 @@ func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 	s.addRepresentors(ctx, node.PFs)
 	s.addBonds(ctx, &node)
 	node.OVS = openvswitch(ctx, h)
+	readHostFiles(ctx, h.FS, &node)
+	readClaims(ctx, h.FS, &node)
 	return node, nil
 }
 
