@@ -24,7 +24,7 @@ const (
 	// kernel's own limit for the length is 127.
 	MaxAltNames      = 64
 	MaxAltNameLength = 128
-	// MaxBlockers is how many blockers one PF has.
+	// MaxBlockers is how many blockers one PF has, and how many warnings.
 	MaxBlockers = 256
 	// MaxPlanSteps and MaxStepLength bound the published plan.
 	MaxPlanSteps  = 64

@@ -339,6 +339,13 @@ type InterfaceStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
 	Blockers []Blocker `json:"blockers,omitempty"`
+	// warnings are what may go wrong on this PF though nothing stops it: what other
+	// programs on the host are configured to do, and what could not be written there.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	Warnings []Blocker `json:"warnings,omitempty"`
 	// Vfs are the VFs of the PF, ordered by index.
 	//
 	// +optional

@@ -201,6 +201,11 @@ func (in *InterfaceStatus) DeepCopyInto(out *InterfaceStatus) {
 		*out = make([]Blocker, len(*in))
 		copy(*out, *in)
 	}
+	if in.Warnings != nil {
+		in, out := &in.Warnings, &out.Warnings
+		*out = make([]Blocker, len(*in))
+		copy(*out, *in)
+	}
 	if in.VFs != nil {
 		in, out := &in.VFs, &out.VFs
 		*out = make([]VirtualFunction, len(*in))

@@ -85,6 +85,10 @@ func (a *Agent) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 // nextTurn is when to look again without an event.
 func (a *Agent) nextTurn(facts Facts) time.Duration {
 	next := a.Resync
+	// What a release makes possible, e.g. to remove a file, is planned only after it.
+	if !facts.Decision.Run.Empty() {
+		next = min(next, firstPause)
+	}
 	if facts.Decision.Verdict == WaitForDrain || awaitsOVS(facts.Plan) {
 		next = min(next, heldRetry)
 	}

@@ -31,13 +31,18 @@ func boundInterface(nic *sriovv1.InterfaceStatus) {
 	for i := range nic.AltNames {
 		nic.AltNames[i] = sriovv1.Clip(nic.AltNames[i], sriovv1.MaxAltNameLength)
 	}
-	nic.Blockers = first(nic.Blockers, sriovv1.MaxBlockers)
-	for i := range nic.Blockers {
-		b := &nic.Blockers[i]
-		b.Message = sriovv1.Clip(b.Message, sriovv1.MaxMessageLength)
-		b.Remedy = sriovv1.Clip(b.Remedy, sriovv1.MaxMessageLength)
-	}
+	nic.Blockers = boundBlockers(nic.Blockers)
+	nic.Warnings = boundBlockers(nic.Warnings)
 	nic.VFs = first(nic.VFs, sriovv1.MaxVFs)
+}
+
+func boundBlockers(all []sriovv1.Blocker) []sriovv1.Blocker {
+	all = first(all, sriovv1.MaxBlockers)
+	for i := range all {
+		all[i].Message = sriovv1.Clip(all[i].Message, sriovv1.MaxMessageLength)
+		all[i].Remedy = sriovv1.Clip(all[i].Remedy, sriovv1.MaxMessageLength)
+	}
+	return all
 }
 
 // Lengths of the status's words and identities, the smallest of their kind in

@@ -27,6 +27,7 @@ func interfaces(f Facts) []sriovv1.InterfaceStatus {
 		pf := &f.Observed.PFs[i]
 		status := interfaceStatus(pf, f.Observed.Bonds)
 		status.Blockers = blockers(pf, f.Plan.BlockersOf(pf.PCIAddress))
+		status.Warnings = f.Plan.WarningsOf(pf.PCIAddress)
 		if pf.Eswitch.Mode == sriovv1.EswitchModeSwitchdev {
 			status.SwitchdevOrder = f.Owned.Orders[pf.Driver]
 		}

@@ -10,5 +10,6 @@
 // for its fact by host events and short polls.
 //
 // The package imports daemon/host (the interfaces alone), daemon/plan,
-// daemon/ledger, daemon/inventory and daemon/failure.
+// daemon/ledger, daemon/inventory, daemon/failure and daemon/hostfile (whose file it
+// is).
 package apply

@@ -32,6 +32,7 @@ var (
 		"vdpa.Create *", "vdpa.Delete *", "vdpa.Devices *", "vdpa.Managers *", "fs.WriteFile sys/bus/vdpa/*", "fs.ReadLink sys/bus/vdpa/*",
 		"links.SetVFGUID *", "fs.ReadFile */node_guid", "fs.ReadLink sys/class/infiniband/*",
 		"devlink.Eswitch *", "devlink.Ports *", "links.List *", "links.VFs *", "links.NodeNetwork *",
+		"files.Put *", "fs.ReadFile etc/*", "fs.ReadDir etc*", "fs.WriteUevent *", "networkmanager.Reload *",
 		"ethtool.Feature *", "pods.*", "bonds.List *", "bonds.Create *", "bonds.SetOptions *", "bonds.SetMaster *", "bonds.Delete *", "fs.ReadFile */lag/*",
 		"store.Save*", "store.Load*", "events.*", "log.*",
 	}

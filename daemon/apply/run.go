@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ func (e *Error) Unwrap() []error {
 
 // Failure of one step. The rest of its chain was not run.
 type Failure struct {
-	// PF is the PCI address of the PF.
+	// PF is the PCI address of the PF; empty for the node as a whole.
 	PF string
 	// Step that failed; nil when the chain could not begin or go on.
 	Step plan.Step
@@ -75,7 +76,7 @@ type Failure struct {
 // Error says which step failed, what it means, the kernel's words, the remedy, and
 // what the kernel logged last about the device.
 func (f *Failure) Error() string {
-	what := f.PF
+	what := cmp.Or(f.PF, "the node")
 	if f.Step != nil {
 		what = f.Step.String()
 	}
@@ -90,6 +91,7 @@ type runner struct {
 	host     host.Host
 	watch    *watcher
 	observed *inventory.Node
+	ledger   *ledger.Ledger
 }
 
 // Run carries out a plan that was made from observed. It forgets what the plan
@@ -115,12 +117,21 @@ func Run(ctx context.Context, h host.Host, led *ledger.Ledger, observed inventor
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &runner{host: h, watch: newWatcher(ctx, h.Events), observed: &observed}
+	r := &runner{host: h, watch: newWatcher(ctx, h.Events), observed: &observed, ledger: led}
 	fresh := r.freshPods(ctx)
 	results := make([]Result, len(p.Chains))
 	var wg sync.WaitGroup
+	// The host's files come before what they are about. A failure of theirs does not
+	// keep VFs from pods: see plan.Chain.
 	for i, c := range p.Chains {
-		wg.Go(func() { results[i] = r.chain(ctx, led, c, fresh) })
+		if c.OfNode() {
+			results[i] = r.chain(ctx, led, c, fresh)
+		}
+	}
+	for i, c := range p.Chains {
+		if !c.OfNode() {
+			wg.Go(func() { results[i] = r.chain(ctx, led, c, fresh) })
+		}
 	}
 	wg.Wait()
 	for _, one := range results {
@@ -211,7 +222,8 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
 	for _, address := range c.PFs {
-		// The bridge of a PF that is gone is removed; there is nothing to note of it.
+		// The bridge of a PF that is gone is removed, and files are of no PF: there is
+		// nothing to note of it.
 		if r.observed.PF(address) == nil {
 			continue
 		}
@@ -358,6 +370,7 @@ func initial(pf *inventory.PF) ledger.Initial {
 	if n := pf.Netdev; n != nil {
 		up := n.Up
 		out.MTU, out.Up = n.MTU, &up
+		out.Netdev, out.Port = n.Name, n.PortName
 		if n.HWTCOffload != nil && !n.HWTCOffload.Fixed {
 			on := n.HWTCOffload.On
 			out.HWTCOffload = &on

@@ -253,7 +253,8 @@ func machines(t *rapid.T) *scenario {
 		"cx5", "cx6dx", "igb", "cx5 igb", "cx6dx cx5", "cx4lx", "e810", "bnxt", "flower", "nfp", "newcomer", "newcomer-vfs",
 		"e810 bnxt", "flower newcomer", "vpi", "cx6dx", "cx5 vpi",
 	}).Draw(t, "nics")
-	s.text = fmt.Sprintf("%s noIOMMU %t delays %v without %v", kind, s.opts.NoIOMMU, s.opts.Delays, s.opts.NoModules)
+	s.opts.NetworkManager = rapid.Bool().Draw(t, "networkManager")
+	s.text = fmt.Sprintf("%s noIOMMU %t delays %v without %v NetworkManager %t", kind, s.opts.NoIOMMU, s.opts.Delays, s.opts.NoModules, s.opts.NetworkManager)
 	for _, name := range strings.Fields(kind) {
 		s.addNIC(t, name)
 	}

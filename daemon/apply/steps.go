@@ -145,6 +145,10 @@ func (e *executor) effect(ctx context.Context, step plan.Step) error {
 		return e.createVDPA(ctx, s.PF, s.VF, s.Type)
 	case plan.RemoveVDPA:
 		return e.removeVDPA(ctx, s)
+	case plan.PutHostFile:
+		return e.putHostFile(ctx, s)
+	case plan.RemoveHostFile:
+		return e.removeHostFile(ctx, s)
 	}
 	return e.bondEffect(ctx, step)
 }

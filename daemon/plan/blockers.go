@@ -45,9 +45,10 @@ type BlockerCode struct {
 	Remedy string
 }
 
-// BlockerCodes lists every code that a plan can have, ordered as a planner meets them.
+// BlockerCodes lists every code of the blockers and warnings of a plan, ordered as a
+// planner meets them.
 func BlockerCodes() []BlockerCode {
-	return slices.Concat(deviceCodes(), needCodes(), bondCodes(), bridgeCodes())
+	return slices.Concat(hostCodes(), deviceCodes(), needCodes(), bondCodes(), bridgeCodes())
 }
 
 func deviceCodes() []BlockerCode {

@@ -51,7 +51,7 @@ func (s *subject) createsUnbound() bool {
 // with one of them missing, the rest would be guesses.
 func (s *subject) check() []Blocker {
 	for _, check := range []func() []Blocker{
-		s.checkFacts, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkNeeds, s.checkBridges, s.checkInterruption,
+		s.checkFacts, s.checkOwners, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkNeeds, s.checkBridges, s.checkInterruption,
 	} {
 		if blockers := check(); len(blockers) > 0 {
 			return blockers

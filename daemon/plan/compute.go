@@ -35,6 +35,8 @@ func Compute(in Input) Plan {
 		p.addTeam(&in, t)
 	}
 	p.addLeftBridges(&in, wanted)
+	p.addFiles(&in)
+	p.addWarnings(&in)
 	slices.SortStableFunc(p.Chains, func(a, b Chain) int { return strings.Compare(a.PFs[0], b.PFs[0]) })
 	slices.SortStableFunc(p.Waiting, func(a, b Waiting) int { return strings.Compare(a.PF, b.PF) })
 	slices.Sort(p.Released)

@@ -26,6 +26,8 @@ type Plan struct {
 	Chains []Chain
 	// Blockers are differences that cannot be acted on, ordered by PF.
 	Blockers []Blocker
+	// Warnings are what may go wrong though nothing stops it, ordered by PF.
+	Warnings []Blocker
 	// Waiting are VFs that are left as they are until their users are gone, ordered
 	// by PF. They are neither steps nor blockers, but the PF is not as wanted yet.
 	Waiting []Waiting
@@ -57,7 +59,8 @@ func (w Waiting) String() string {
 	return fmt.Sprintf("%s: %s wait for their users", w.PF, vfsText(w.VFs))
 }
 
-// Chain is the work on one PF, or on PFs that depend on each other. A failing
+// Chain is the work on one PF, on PFs that depend on each other, or on the node as
+// a whole (see OfNode). A failing
 // step ends its chain and no other.
 type Chain struct {
 	PFs    []string
@@ -80,7 +83,8 @@ type Step interface {
 	fmt.Stringer
 	// Kind is the name of the step's type, e.g. "CreateVFs".
 	Kind() string
-	// Device is the PCI address of the PF that the step works on.
+	// Device is the PCI address of the PF that the step works on; empty when it works
+	// on the node as a whole.
 	Device() string
 	// touches tells what the step may take away from its users.
 	touches() touched
@@ -155,9 +159,14 @@ func (p *Plan) Hash() string {
 }
 
 // BlockersOf returns the blockers of one PF.
-func (p *Plan) BlockersOf(pf string) []sriovv1.Blocker {
+func (p *Plan) BlockersOf(pf string) []sriovv1.Blocker { return of(p.Blockers, pf) }
+
+// WarningsOf returns the warnings of one PF.
+func (p *Plan) WarningsOf(pf string) []sriovv1.Blocker { return of(p.Warnings, pf) }
+
+func of(all []Blocker, pf string) []sriovv1.Blocker {
 	var out []sriovv1.Blocker
-	for _, b := range p.Blockers {
+	for _, b := range all {
 		if b.PF == pf {
 			out = append(out, b.Blocker)
 		}

@@ -34,6 +34,7 @@ var update = flag.Bool("update", false, "rewrite golden files")
 //	spec.yaml   the spec of the node state
 //	ledger.json what is ours, optional
 //	plan        what Compute and Disruption say of it
+//	host        files on the host and warnings, optional
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -45,9 +46,15 @@ func TestScenarios(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := planText(t, archive)
+			got, host := planText(t, archive)
+			if golden := section(archive, "host"); golden != nil && !*update && string(golden) != host {
+				t.Errorf("host (-golden +got):\n%s", cmp.Diff(string(golden), host))
+			}
 			if *update {
 				setSection(archive, "plan", got)
+				if section(archive, "host") != nil {
+					setSection(archive, "host", host)
+				}
 				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
 					t.Fatal(err)
 				}
@@ -82,7 +89,7 @@ func setSection(a *txtar.Archive, name, data string) {
 // planText plans for a scenario and writes the plan down, one step a line, with
 // a line between stages that have to wait for each other left out when they have
 // one step each.
-func planText(t *testing.T, a *txtar.Archive) string {
+func planText(t *testing.T, a *txtar.Archive) (planned, onHost string) {
 	t.Helper()
 	k := newMachine(t, string(section(a, "machine")))
 	defer k.Close()
@@ -101,12 +108,16 @@ func planText(t *testing.T, a *txtar.Archive) string {
 	if in.Observed, err = observe.Node(t.Context(), k.Admin()); err != nil {
 		t.Fatal(err)
 	}
-	return text(plan.Compute(in), in.Observed)
+	p := plan.Compute(in)
+	return text(p, in.Observed), hostText(p)
 }
 
 func text(p plan.Plan, observed inventory.Node) string {
 	var b strings.Builder
 	for _, c := range p.Chains {
+		if c.OfNode() {
+			continue
+		}
 		fmt.Fprintf(&b, "chain %s\n", strings.Join(c.PFs, " "))
 		for _, stage := range c.Stages {
 			for i, s := range stage {
@@ -162,6 +173,8 @@ func withoutDevice(c plan.Chain, s plan.Step) string {
 //	makebond NAME OPTION...  join BOND NETDEV    leave NETDEV
 //	keepmac PF VF
 //	ovs ...            see runOVS
+//	networkmanager     readonly FOLDER
+//	rename NETDEV NAME file PATH TEXT... (\n ends a line)
 func newMachine(t testing.TB, script string) *simhost.Kernel {
 	t.Helper()
 	var opts simhost.Options
@@ -176,6 +189,10 @@ func newMachine(t testing.TB, script string) *simhost.Kernel {
 			opts.NoIOMMU = true
 		case words[0] == "nomodule":
 			opts.NoModules = append(opts.NoModules, words[1])
+		case words[0] == "networkmanager":
+			opts.NetworkManager = true
+		case words[0] == "readonly":
+			opts.ReadOnly = append(opts.ReadOnly, words[1])
 		default:
 			rest = append(rest, words)
 		}
@@ -314,6 +331,10 @@ func (m *machine) run(command string, args []string) error {
 		return errors.Join(m.k.AddBond(args[0], simhost.BondOptions{Mode: "active-backup"}), m.k.Enslave(args[0], args[1]))
 	case "ovs":
 		return m.runOVS(args)
+	case "rename":
+		return m.k.RenameLink(args[0], args[1])
+	case "file":
+		return m.k.PutFile(args[0], strings.ReplaceAll(strings.Join(args[1:], " "), `\n`, "\n"))
 	default:
 		return m.bonding(command, args)
 	}
