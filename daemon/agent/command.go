@@ -12,19 +12,18 @@ import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
+	"github.com/sriov-offload/sriov-offload-operator/daemon/cleanup"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/linux"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
 )
-
-// ledgerPath is where the ledger lies on the host.
-const ledgerPath = "var/lib/sriov-offload-operator/ledger.json"
 
 type commandOptions struct {
 	node, namespace, hostRoot, kubeletSocket string
@@ -64,6 +63,7 @@ finds on this machine as a SriovNetworkNodeState, and the plan that the spec in
 	f.BoolVar(&o.once, "once", false, "take one turn and end; needs --dry-run")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print inventory and plan, touch nothing; needs --once")
 	f.StringVar(&o.specFile, "spec", "", "file with a SriovNetworkNodeState whose spec --dry-run plans for")
+	cmd.AddCommand(cleanup.NewCommand())
 	return cmd
 }
 
@@ -87,7 +87,7 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("opening the host at %s: %w", o.hostRoot, err)
 	}
 	defer func() { _ = closer.Close() }()
-	store := ledger.FileStore{Path: filepath.Join(o.hostRoot, ledgerPath)}
+	store := ledger.FileStore{Path: filepath.Join(o.hostRoot, ledger.DefaultPath)}
 	if o.dryRun {
 		observed, err := observe.Node(ctx, h)
 		if err != nil {
@@ -104,6 +104,17 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) error {
 	restConfig, err := config.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	lock, err := store.WaitLock(ctx, func(err error) { log.FromContext(ctx).Info("Waiting", "reason", err.Error()) })
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		// Where there is no place for a lock, there is none for a ledger: nothing is
+		// touched, and the status says why.
+		log.FromContext(ctx).Error(err, "Running without a lock")
+	default:
+		defer func() { _ = lock.Unlock() }()
 	}
 	return Run(ctx, Options{
 		Config: restConfig, Node: o.node, Namespace: o.namespace, Host: h, Store: store,

@@ -1,0 +1,193 @@
+package apply_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/sriov-offload/sriov-offload-operator/daemon/cleanup"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
+)
+
+// life is what happens to a daemon on one machine, spec by spec, until it is
+// cleaned up after.
+type life struct {
+	*scenario
+	// bare: the machine has no folder for rules.
+	bare bool
+	// crashes and reboots while each spec is carried out; nil for none.
+	crashes []*crash
+	// last is a crash of the cleanup.
+	last *crash
+}
+
+func lives() *rapid.Generator[*life] {
+	return rapid.Custom(func(rt *rapid.T) *life {
+		l := &life{scenario: podless(rt, 3), bare: rapid.Bool().Draw(rt, "bare")}
+		maybe := func(odds int) *crash {
+			if rapid.IntRange(0, odds).Draw(rt, "crashes") < odds {
+				return nil
+			}
+			c := crashes().Draw(rt, "crash")
+			return &c
+		}
+		for i := range l.specs {
+			for j := range l.specs[i].Interfaces {
+				// What somebody else manages is his from then on, whatever it was.
+				l.specs[i].Interfaces[j].ExternallyManaged = false
+			}
+			c := maybe(1)
+			if c != nil {
+				c.reboot = rapid.IntRange(0, 3).Draw(rt, "reboot") == 3
+			}
+			l.crashes = append(l.crashes, c)
+		}
+		l.last = maybe(2)
+		return l
+	})
+}
+
+// Cleanup after anything brings machine and disk back to what they were, and
+// leaves no ledger. What it cannot bring back, others hold.
+func TestCleanup(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		l := lives().Draw(rt, "life")
+		if err := bubble(t, l.run); err != nil {
+			rt.Fatalf("%v\nbare %t, last %+v, crashes %+v\n%s", err, l.bare, l.last, l.crashes, l.scenario)
+		}
+	})
+}
+
+func (l *life) run(ctx context.Context) error {
+	k := l.boot(ctx)
+	defer k.Close()
+	if l.bare {
+		for _, folder := range []string{"etc/udev/rules.d", "etc/udev"} {
+			if err := k.Admin().Files.RemoveDir(ctx, folder); err != nil {
+				return err
+			}
+		}
+	}
+	disk, err := listing(ctx, k)
+	if err != nil {
+		return err
+	}
+	machine := stateOf(k)
+	for i, spec := range l.specs {
+		c := l.crashes[i]
+		if c == nil {
+			if err := stabilize(ctx, k, spec); err != nil {
+				return err
+			}
+			continue
+		}
+		// A turn takes some hundred operations; most of those that change something
+		// are among the last.
+		c.arm(k, simhost.Ops{Reads: 200, Writes: 40})
+		if _, err := take(ctx, k, spec); err != nil && !k.Crashed() {
+			return err
+		}
+		k.CrashAfter(0)
+		if c.reboot {
+			k.Reboot()
+			k.Settle()
+			// What there was before is gone for good, whoever had made it.
+			machine = stateOf(k)
+		} else {
+			k.Restart()
+		}
+	}
+	k.Settle()
+	if err := l.clean(ctx, k); err != nil {
+		var stopped *cleanup.Error
+		if errors.As(err, &stopped) && stopped.Code == cleanup.Blocked && heldByOthers(err.Error()) {
+			return nil
+		}
+		return fmt.Errorf("cleanup: %w", err)
+	}
+	if diff := cmp.Diff(machine, stateOf(k)); diff != "" {
+		return fmt.Errorf("machine (-before +after):\n%s", diff)
+	}
+	if settings := k.NetworkManagerSettings(); settings != "" {
+		return fmt.Errorf("NetworkManager still has %s", settings)
+	}
+	left, err := listing(ctx, k)
+	if diff := cmp.Diff(disk, left); diff != "" || err != nil {
+		return fmt.Errorf("disk (-before +after):\n%s %w", diff, err)
+	}
+	if _, err := k.Store().Load(ctx); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the ledger is still there: %w", err)
+	}
+	return forbiddenBy(k)
+}
+
+// clean cleans up, once more after a crash.
+func (l *life) clean(ctx context.Context, k *simhost.Kernel) error {
+	once := func() error {
+		var out bytes.Buffer
+		err := cleanup.Run(ctx, cleanup.Options{Host: k.Host(), Store: k.Store(), Drivers: driver.Default(), Out: &out})
+		k.Settle()
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, out.String())
+		}
+		return nil
+	}
+	if l.last != nil {
+		l.last.arm(k, simhost.Ops{Reads: 200, Writes: 20})
+		if err := once(); err != nil && !k.Crashed() {
+			return err
+		}
+		k.CrashAfter(0)
+		k.Restart()
+	}
+	return once()
+}
+
+// heldByOthers tells whether a cleanup was stopped by what others need.
+func heldByOthers(reason string) bool {
+	return strings.Contains(reason, "is a member of") || strings.Contains(reason, "carries the default route")
+}
+
+// transient is what no undo gives back: a netdev that was down may be up (nothing
+// is ever set down), MACs of VFs that are made anew are random, and with them goes
+// what was set through the PF; representors that are made anew offload, if their
+// uplink did; and the inline mode of a PF in legacy mode is kept by its VFs.
+var transient = regexp.MustCompile(` (up|down)( mtu)| (admin MAC|mac) [0-9a-f:]+|(  representor .*) hw-tc-offload (true|false)|( numvfs [1-9].* eswitch legacy.*) inline [a-z]+`)
+
+func stateOf(k *simhost.Kernel) string {
+	dump := strings.Replace(k.Dump(), "NetworkManager has read: "+k.NetworkManagerSettings(), "", 1)
+	return transient.ReplaceAllString(dump, "$2$4$6")
+}
+
+// listing is every file and folder below etc.
+func listing(ctx context.Context, k *simhost.Kernel) (map[string]string, error) {
+	out := k.Files()
+	var walk func(folder string) error
+	walk = func(folder string) error {
+		names, err := k.Admin().FS.ReadDir(ctx, folder)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			path := folder + "/" + name
+			if _, isFile := out[path]; isFile {
+				continue
+			}
+			out[path] = "folder"
+			if err := walk(path); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return out, walk("etc")
+}
