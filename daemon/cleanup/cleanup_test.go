@@ -29,10 +29,9 @@ const (
 )
 
 // taken is a machine on which two VFs were made in switchdev mode.
-func taken(t *testing.T, opts simhost.Options) *simhost.Kernel {
+func taken(t *testing.T) *simhost.Kernel {
 	t.Helper()
-	opts.NICs = []simhost.NIC{simhost.ConnectX5()}
-	k := simhost.New(opts)
+	k := simhost.New(simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5()}})
 	t.Cleanup(k.Close)
 	led, err := ledger.Open(t.Context(), k.Store())
 	if err != nil {
@@ -96,7 +95,7 @@ func gone(t *testing.T, k *simhost.Kernel) {
 
 func TestCleanup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := taken(t, simhost.Options{})
+		k := taken(t)
 		before, files := k.Dump(), k.Files()
 		out, err := clean(t.Context(), k, dryRun)
 		if err != nil {
@@ -122,7 +121,7 @@ func TestCleanup(t *testing.T) {
 
 func TestInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := taken(t, simhost.Options{})
+		k := taken(t)
 		if err := k.AssignVF(vf1, "default/web"); err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +143,7 @@ func TestInUse(t *testing.T) {
 
 func TestBlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := taken(t, simhost.Options{})
+		k := taken(t)
 		k.SetNodeNetwork("ens41f0np0", "carries the node's address")
 		out, err := clean(t.Context(), k, force)
 		stopped(t, err, cleanup.Blocked, pf0, "carries the node's address")
@@ -157,7 +156,7 @@ func TestBlocked(t *testing.T) {
 // A NIC that was taken out keeps its record, unless it is to be forgotten.
 func TestAbsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := taken(t, simhost.Options{})
+		k := taken(t)
 		if err := k.Unplug(pf0); err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +174,7 @@ func TestAbsent(t *testing.T) {
 // What fails every time ends it, with what was done and the kernel's words.
 func TestFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := taken(t, simhost.Options{})
+		k := taken(t)
 		k.Fail(simhost.Fault{Op: "fs.WriteFile */sriov_numvfs*", Times: -1, Errno: 16})
 		out, err := clean(t.Context(), k, nil)
 		stopped(t, err, cleanup.Failed, "sriov_numvfs", "the next cleanup goes on")

@@ -3,7 +3,6 @@ package conflict
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 
@@ -74,18 +73,22 @@ func matched(value string) []string {
 // hardwareAddress reads a MAC as text, or as the list of bytes that old versions
 // wrote; empty if it is neither.
 func hardwareAddress(value string) string {
-	if mac, err := net.ParseMAC(value); err == nil {
-		return mac.String()
+	separator, base := ":", 16
+	if strings.Contains(value, ";") {
+		separator, base = ";", 10
 	}
-	var mac net.HardwareAddr
-	for each := range strings.SplitSeq(strings.TrimSuffix(value, ";"), ";") {
-		n, err := strconv.ParseUint(each, 10, 8)
+	var mac []string
+	for each := range strings.SplitSeq(strings.TrimSuffix(value, ";"), separator) {
+		n, err := strconv.ParseUint(each, base, 8)
 		if err != nil {
 			return ""
 		}
-		mac = append(mac, byte(n))
+		mac = append(mac, fmt.Sprintf("%02x", n))
 	}
-	return mac.String()
+	if len(mac) < 6 {
+		return ""
+	}
+	return strings.Join(mac, ":")
 }
 
 // managerConf reads NetworkManager's own settings: NetworkManager.conf(5), the

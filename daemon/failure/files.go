@@ -2,11 +2,13 @@ package failure
 
 import "syscall"
 
-// FaultForeignFile: a file of somebody else's is where ours should be.
-const FaultForeignFile Fault = "ForeignFile"
-
-// FaultNetworkManager: NetworkManager would not read its settings again.
-const FaultNetworkManager Fault = "NetworkManager"
+// Faults around files on the host.
+const (
+	// FaultForeignFile: a file of somebody else's is where ours should be.
+	FaultForeignFile Fault = "ForeignFile"
+	// FaultNetworkManager: NetworkManager would not read its settings again.
+	FaultNetworkManager Fault = "NetworkManager"
+)
 
 // hostFileSteps are the steps on files of ours.
 var hostFileSteps = []string{"PutHostFile", "RemoveHostFile"}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,6 +75,35 @@ func TestInvalidFiles(t *testing.T) {
 			t.Errorf("%s: %v", c, err)
 		}
 	}
+}
+
+// However often the lock comes and goes with its file, only one has it.
+func TestLockExcludes(t *testing.T) {
+	s := ledger.FileStore{Path: filepath.Join(t.TempDir(), "lib", "ledger.json")}
+	var holders atomic.Int32
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 500 {
+				lock, err := s.Lock()
+				if errors.Is(err, ledger.ErrLocked) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n := holders.Add(1); n > 1 {
+					t.Errorf("%d have the lock", n)
+				}
+				holders.Add(-1)
+				if err := lock.Unlock(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // One process has the lock; whoever waits gets it when it is free, and what is

@@ -183,7 +183,7 @@ func (p *play) turn() (steps, failure string) {
 	p.look(led, &facts)
 	var b strings.Builder
 	for _, chain := range facts.Decision.Run.Chains {
-		fmt.Fprintf(&b, "chain %s\n", strings.Join(chain.PFs, " "))
+		fmt.Fprintf(&b, "%s\n", strings.TrimSpace("chain "+strings.Join(chain.PFs, " ")))
 		for _, stage := range chain.Stages {
 			for i, step := range stage {
 				fmt.Fprintf(&b, "  %s %s\n", map[bool]string{true: "-", false: "|"}[i == 0], step)
