@@ -86,7 +86,7 @@ func (a *Agent) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 func (a *Agent) nextTurn(facts Facts) time.Duration {
 	next := a.Resync
 	// What a release makes possible, e.g. to remove a file, is planned only after it.
-	if !facts.Decision.Run.Empty() {
+	if due := a.retries.due(facts.Decision.Run, time.Now()); !due.Empty() {
 		next = min(next, firstPause)
 	}
 	if facts.Decision.Verdict == WaitForDrain || awaitsOVS(facts.Plan) {

@@ -41,4 +41,11 @@ func TestWhatIsLeftComesSoon(t *testing.T) {
 	if got := a.nextTurn(Facts{Decision: Decision{Run: run}}); got > time.Minute {
 		t.Errorf("with a file to remove: %s", got)
 	}
+	// What failed has its own time.
+	for range 20 {
+		a.retries.failed([]string{""}, 0, time.Now(), sriovv1.ReasonApplyFailed, "no")
+	}
+	if got := a.nextTurn(Facts{Decision: Decision{Run: run}}); got < longestPause/2 {
+		t.Errorf("with one that failed: %s", got)
+	}
 }

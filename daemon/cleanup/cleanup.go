@@ -106,7 +106,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	for failed, n := 0, 0; n < rounds; n++ {
 		todo := r.allowed()
-		if todo.Empty() && len(todo.Released) == 0 {
+		if todo.Empty() && len(todo.Released)+len(todo.ReleasedBonds)+len(todo.ReleasedBridges) == 0 {
 			return r.finish(ctx)
 		}
 		result := apply.Run(ctx, r.Host, r.ledger, r.observed, todo)
@@ -197,7 +197,7 @@ func (r *run) allowed() plan.Plan {
 	if r.Force {
 		return r.plan
 	}
-	out := plan.Plan{Released: r.plan.Released}
+	out := plan.Plan{Released: r.plan.Released, ReleasedBonds: r.plan.ReleasedBonds, ReleasedBridges: r.plan.ReleasedBridges}
 	for _, chain := range r.plan.Chains {
 		if disruption, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{chain}}, r.observed); disruption == sriovv1.DisruptionNone {
 			out.Chains = append(out.Chains, chain)
@@ -223,7 +223,8 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	record := r.ledger.Record()
 	if !record.Empty() {
-		left := slices.Concat(slices.Sorted(maps.Keys(record.PFs)), slices.Sorted(maps.Keys(record.Files)))
+		left := slices.Concat(slices.Sorted(maps.Keys(record.PFs)), slices.Sorted(maps.Keys(record.Files)),
+			slices.Sorted(maps.Keys(record.Bonds)), slices.Sorted(maps.Keys(record.Bridges)))
 		return stop(Failed, "nothing is left to be done, and the ledger still has %s", strings.Join(left, ", "))
 	}
 	return r.forgetAll(ctx)

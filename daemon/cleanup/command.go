@@ -18,8 +18,8 @@ import (
 )
 
 type commandOptions struct {
-	hostRoot, kubeletSocket, nodeIP string
-	force, dryRun                   bool
+	hostRoot, kubeletSocket, nodeIP, ovsSocket string
+	force, dryRun                              bool
 }
 
 // NewCommand returns the command that cleans up a node.
@@ -48,6 +48,7 @@ could not be read, 3 VFs are in use, 4 something forbids it or a PF is missing,
 	f := cmd.Flags()
 	f.StringVar(&o.hostRoot, "host-root", "/", "folder under which the root of the host is seen")
 	f.StringVar(&o.kubeletSocket, "kubelet-socket", linux.KubeletSocket, "pod-resources socket of the kubelet, below --host-root")
+	f.StringVar(&o.ovsSocket, "ovs-socket", "", "socket of Open vSwitch's database server, below --host-root; default: run/openvswitch/db.sock or var/run/openvswitch/db.sock")
 	f.StringVar(&o.nodeIP, "node-ip", os.Getenv("HOST_IP"), "address of the node in its cluster: the link that carries it is left alone; default: environment variable HOST_IP")
 	f.BoolVar(&o.force, "force", false, "take VFs from pods that use them, and forget PFs that are not on the node any more")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the plan, touch nothing")
@@ -61,9 +62,11 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) (err error) {
 			return fmt.Errorf("--node-ip (or the environment variable HOST_IP) must be one IP address: %w", err)
 		}
 	}
-	h, closer, err := linux.Open(linux.Options{
-		Root: o.hostRoot, KubeletSocket: filepath.Join(o.hostRoot, o.kubeletSocket), NodeIP: nodeIP,
-	})
+	where := linux.Options{Root: o.hostRoot, KubeletSocket: filepath.Join(o.hostRoot, o.kubeletSocket), NodeIP: nodeIP}
+	if o.ovsSocket != "" {
+		where.OVSSocket = filepath.Join(o.hostRoot, o.ovsSocket)
+	}
+	h, closer, err := linux.Open(where)
 	if err != nil {
 		return fmt.Errorf("opening the host at %s: %w", o.hostRoot, err)
 	}

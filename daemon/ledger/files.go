@@ -67,7 +67,9 @@ func (l *Ledger) changeFile(ctx context.Context, path string, change func(f File
 
 // Empty tells that nothing on the host is ours. What is known of drivers stays
 // true, but is worth nothing by itself.
-func (r *Record) Empty() bool { return len(r.PFs) == 0 && len(r.Files) == 0 }
+func (r *Record) Empty() bool {
+	return len(r.PFs)+len(r.Files)+len(r.Bonds)+len(r.Bridges) == 0
+}
 
 // errNotEmpty says that there is something to remember.
 var errNotEmpty = errors.New("something on the host is still ours")

@@ -84,7 +84,7 @@ func TestLockExcludes(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for range 500 {
+			for range 100 {
 				lock, err := s.Lock()
 				if errors.Is(err, ledger.ErrLocked) {
 					continue

@@ -15,7 +15,7 @@ func (s *subject) checkOwners() []Blocker {
 		return nil
 	}
 	var out []Blocker
-	for _, c := range s.claims {
+	for _, c := range s.node.Claims {
 		if c.Sets && conflict.Fits(c.Of, s.pf) {
 			out = append(out, blocker(s.desired.pf, CodeOwnedElsewhere, "%s", claimText(c)))
 		}

@@ -60,8 +60,7 @@ func (w Waiting) String() string {
 }
 
 // Chain is the work on one PF, on PFs that depend on each other, or on the node as
-// a whole (see OfNode). A failing
-// step ends its chain and no other.
+// a whole (see OfNode). A failing step ends its chain and no other.
 type Chain struct {
 	PFs    []string
 	Stages []Stage
