@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func converges(ctx context.Context, s *scenario) error {
 		if err != nil {
 			return fmt.Errorf("spec %d: %w", n, err)
 		}
-		if err := explained(&first); err != nil {
+		if err := errors.Join(explained(&first), modeKept(&first)); err != nil {
 			return fmt.Errorf("spec %d: %w", n, err)
 		}
 		second, err := take(ctx, k, spec)
@@ -132,6 +133,9 @@ func fulfilled(want *sriovv1.Interface, pf *inventory.PF) error {
 			mode = pf.Eswitch.Mode
 		default:
 			mode = "legacy"
+		}
+		if err := loads(want, pf); err != nil {
+			return err
 		}
 		switch {
 		case *pf.NumVFs != want.NumVfs || len(pf.VFs) != want.NumVfs:

@@ -93,6 +93,7 @@ type runner struct {
 	host     host.Host
 	watch    *watcher
 	observed *inventory.Node
+	led      *ledger.Ledger
 }
 
 // Run carries out a plan that was made from observed. It forgets what the plan
@@ -118,7 +119,7 @@ func Run(ctx context.Context, h host.Host, led *ledger.Ledger, observed inventor
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &runner{host: h, watch: newWatcher(ctx, h.Events), observed: &observed}
+	r := &runner{host: h, watch: newWatcher(ctx, h.Events), observed: &observed, led: led}
 	fresh := r.freshPods(ctx)
 	results := make([]Result, len(p.Chains))
 	var wg sync.WaitGroup
@@ -221,6 +222,9 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 		err := r.note(ctx, led, c, address)
 		if err == nil {
 			err = r.noteTrial(ctx, led, c, address)
+		}
+		if err == nil {
+			err = r.noteFirmware(ctx, led, c, address)
 		}
 		if err != nil {
 			return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
@@ -397,6 +401,15 @@ func initial(pf *inventory.PF) ledger.Initial {
 			on := n.HWTCOffload.On
 			out.HWTCOffload = &on
 		}
+	}
+	for i := range pf.FurtherPorts {
+		n := &pf.FurtherPorts[i]
+		port := ledger.InitialPort{Name: n.PortName, MTU: n.MTU}
+		if n.HWTCOffload != nil && !n.HWTCOffload.Fixed {
+			on := n.HWTCOffload.On
+			port.HWTCOffload = &on
+		}
+		out.Ports = append(out.Ports, port)
 	}
 	for i := range pf.VFs {
 		vf := ledger.InitialVF{Index: pf.VFs[i].Index, Driver: pf.VFs[i].Driver, Override: pf.VFs[i].DriverOverride}

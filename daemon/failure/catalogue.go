@@ -27,7 +27,7 @@ const notSupported = syscall.Errno(524)
 func Catalogue() []Entry {
 	var all []Entry
 	for _, part := range [][]Entry{
-		numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), bindEntries(), linkEntries(), bondEntries(), faultEntries(), errnoEntries(),
+		firmwareEntries(), numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), bindEntries(), linkEntries(), bondEntries(), faultEntries(), errnoEntries(),
 	} {
 		all = append(all, part...)
 	}

@@ -15,8 +15,8 @@ import (
 
 // Version of the format that this code writes, and the newest it reads. Version
 // 2 added the Identity of a PF, its inline and steering modes, and the Orders; a
-// record of version 1 is read as one without. Version 3 added the Bonds and the
-// Bridges of Open vSwitch.
+// record of version 1 is read as one without. Version 3 added the Bonds, the
+// Bridges of Open vSwitch, the Firmware, and the further Ports of a PF.
 const Version = 3
 
 // Errors of Open. Neither is ever taken for an empty record: what we do not

@@ -21,6 +21,8 @@ type Record struct {
 	Orders map[string]string `json:"orders,omitempty"`
 	// Bridges of Open vSwitch by PCI address of their uplink. They outlive the PFs.
 	Bridges map[string]Bridge `json:"bridges,omitempty"`
+	// Firmware by PCI address of the PF. It outlives the PFs too.
+	Firmware map[string]Firmware `json:"firmware,omitempty"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -74,8 +76,18 @@ type Initial struct {
 	Autoprobe    *bool  `json:"autoprobe,omitempty"`
 	HWTCOffload  *bool  `json:"hwTcOffload,omitempty"`
 	Up           *bool  `json:"up,omitempty"`
+	// Ports are the physical ports besides the one that the above is about.
+	Ports []InitialPort `json:"ports,omitempty"`
 	// VFs that existed, ordered by index.
 	VFs []InitialVF `json:"vfs,omitempty"`
+}
+
+// InitialPort is the state of a further physical port before we touched the PF.
+type InitialPort struct {
+	// Name is phys_port_name: "p1".
+	Name        string `json:"name"`
+	MTU         int    `json:"mtu,omitempty"`
+	HWTCOffload *bool  `json:"hwTcOffload,omitempty"`
 }
 
 // InitialVF is the state of a VF before we touched its PF.
@@ -105,6 +117,7 @@ func (r Record) clone() Record {
 	r.Orders = maps.Clone(r.Orders)
 	r.Bonds = maps.Clone(r.Bonds)
 	r.Bridges = maps.Clone(r.Bridges)
+	r.Firmware = maps.Clone(r.Firmware)
 	return r
 }
 

@@ -16,5 +16,9 @@
 // pod query, one read for each PCI function, about fifteen operations for each
 // PF and five for each VF (one or two more where the kernel is old).
 //
-// The package imports daemon/host and daemon/inventory, nothing else of ours.
+// A node with an Agilio costs one look at every file of firmware besides: what its
+// driver can load is a fact like others.
+//
+// The package imports daemon/host, daemon/inventory and daemon/firmware, nothing
+// else of ours.
 package observe

@@ -7,5 +7,5 @@
 // daemon/apply runs its steps; the agent's report publishes it.
 //
 // The package is pure. It imports api/v1, daemon/inventory, daemon/ledger (the
-// Record) and daemon/driver; no client, logger, clock or host package.
+// Record), daemon/driver and daemon/firmware; no client, logger, clock or host package.
 package plan

@@ -161,6 +161,8 @@ func withoutDevice(c plan.Chain, s plan.Step) string {
 //	makebond NAME OPTION...  join BOND NETDEV    leave NETDEV
 //	keepmac PF VF
 //	ovs ...            see runOVS
+//	readonly FOLDER    file PATH TEXT...      symlink PATH TARGET   searchpath FOLDER
+//	serial PF          (a firmware file of the card's serial number)
 func newMachine(t testing.TB, script string) *simhost.Kernel {
 	t.Helper()
 	var opts simhost.Options
@@ -173,6 +175,8 @@ func newMachine(t testing.TB, script string) *simhost.Kernel {
 			opts.NICs = append(opts.NICs, nic(t, words[1:]))
 		case words[0] == "noiommu":
 			opts.NoIOMMU = true
+		case words[0] == "readonly":
+			opts.ReadOnly = append(opts.ReadOnly, words[1])
 		default:
 			rest = append(rest, words)
 		}
@@ -208,6 +212,20 @@ func nic(t testing.TB, words []string) simhost.NIC {
 			opts = append(opts, simhost.CompatSteering())
 		case "nosteering":
 			opts = append(opts, simhost.WithoutSteering())
+		case "board":
+			id, media, _ := strings.Cut(value, "_")
+			opts = append(opts, simhost.Board(id, media))
+		case "apps":
+			opts = append(opts, simhost.FirmwareFiles(strings.Split(value, ",")...))
+		case "flash":
+			opts = append(opts, simhost.FlashFirmware(value))
+		case "suffix":
+			opts = append(opts, simhost.CompressedFirmware(value))
+		case "params":
+			policy, reset, _ := strings.Cut(value, ",")
+			p, _ := strconv.Atoi(policy)
+			r, _ := strconv.Atoi(reset)
+			opts = append(opts, simhost.FirmwareParams(p, r))
 		default:
 			t.Fatalf("nic option %s", w)
 		}
@@ -297,6 +315,15 @@ func (m *machine) run(command string, args []string) error {
 		m.k.PodsUnavailable(errors.New("the kubelet does not answer"))
 	case "network":
 		m.k.SetNodeNetwork(args[0], strings.Join(args[1:], " "))
+	case "file":
+		return m.k.PutFile(args[0], strings.Join(args[1:], " "))
+	case "symlink":
+		_, err := m.h.Files.Link(ctx, args[0], args[1])
+		return err
+	case "searchpath":
+		return m.write("sys/module/firmware_class/parameters/path", args[0])
+	case "serial":
+		return m.k.PutFile("lib/firmware/"+simhost.SerialFirmware(simhost.AgilioNIC(simhost.At(args[0]))), "nffw nic 1")
 	case "bond":
 		return errors.Join(m.k.AddBond(args[0], simhost.BondOptions{Mode: "active-backup"}), m.k.Enslave(args[0], args[1]))
 	case "ovs":

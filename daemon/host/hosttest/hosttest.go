@@ -85,7 +85,7 @@ type Spec struct {
 
 // Specs returns all rules in a fixed order.
 func Specs() []Spec {
-	return slices.Concat(vfSpecs(), bindingSpecs(), linkSpecs(), bondSpecs(), eswitchSpecs(), steeringSpecs(), doorSpecs())
+	return slices.Concat(vfSpecs(), bindingSpecs(), linkSpecs(), bondSpecs(), eswitchSpecs(), steeringSpecs(), doorSpecs(), firmwareSpecs())
 }
 
 // Applies tells whether the rule is one for a device with these capabilities.

@@ -101,6 +101,8 @@ type Kernel struct {
 	// disk are files and folders outside of sysfs and procfs, by path.
 	disk disk
 	ovs  *ovs
+	// firmwarePath is firmware_class.path.
+	firmwarePath string
 
 	subscribers map[*subscriber]struct{}
 	log         []string
@@ -141,6 +143,9 @@ func New(opts Options) *Kernel {
 		subscribers: map[*subscriber]struct{}{},
 		gen:         &generation{dead: make(chan struct{})},
 	}
+	for i := range opts.NICs {
+		k.disk.firmware(&opts.NICs[i])
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.boot()
@@ -157,7 +162,7 @@ func (k *Kernel) boot() {
 	k.drivers = map[string]bool{vfioDriver: true, managementDriver: true}
 	k.cards = nil
 	k.links = newLinks()
-	k.log = nil
+	k.firmwarePath = ""
 	k.addLink(&link{name: "lo", mac: "00:00:00:00:00:00", mtu: 65536, up: true, role: roleOther})
 	k.addManagement()
 	for i := range k.opts.NICs {
@@ -165,6 +170,8 @@ func (k *Kernel) boot() {
 	}
 	k.ovs.restart(!k.opts.NoOVS)
 	k.reconfigureOVS()
+	// What was said at boot is of no interest.
+	k.log = nil
 }
 
 // Host returns the doors to the machine for the living caller. After a crash

@@ -102,7 +102,15 @@ func walk(at *node, path string) (*node, error) {
 func (k *Kernel) root() *node {
 	return folder(
 		entry{"proc", func() *node {
-			return nested("sys/kernel/random", folder(entry{"boot_id", func() *node { return text(k.bootID()) }}))
+			return folder(
+				entry{"1", func() *node { return folder(entry{"mountinfo", k.mountinfo}) }},
+				entry{"sys", func() *node {
+					return nested("kernel", folder(
+						entry{"osrelease", func() *node { return text(kernelRelease) }},
+						entry{"random", func() *node { return folder(entry{"boot_id", func() *node { return text(k.bootID()) }}) }},
+					))
+				}},
+			)
 		}},
 		entry{"sys", k.sys},
 	)
@@ -124,6 +132,7 @@ func (k *Kernel) sys() *node {
 		entry{"class", func() *node { return folder(entry{"net", k.classNet}) }},
 		entry{"devices", k.devices},
 		entry{"kernel", k.sysKernel},
+		entry{"module", k.sysModule},
 	)
 }
 
@@ -227,7 +236,7 @@ func (k *Kernel) device(fn *function) *node {
 
 var deviceFiles = [...]string{
 	"vendor", "device", "class", "subsystem_vendor", "subsystem_device", "driver_override", "numa_node",
-	"uevent", "subsystem", "driver", "iommu_group", "physfn", "net",
+	"uevent", "config", "subsystem", "driver", "iommu_group", "physfn", "net",
 }
 
 var sriovFiles = [...]string{
@@ -271,6 +280,11 @@ func (k *Kernel) deviceEntry(fn *function, name string) *node {
 		return text(strconv.Itoa(fn.numa))
 	case "uevent":
 		return k.deviceUevent(fn)
+	case "config":
+		if fn.pf == nil || fn.card.nfp == nil {
+			return nil
+		}
+		return &node{read: func() (string, error) { return configSpace(fn), nil }}
 	}
 	if strings.HasPrefix(name, "sriov_") || strings.HasPrefix(name, "virtfn") {
 		return k.sriovEntry(fn, name)
