@@ -24,6 +24,11 @@ const (
 	// kernel's own limit for the length is 127.
 	MaxAltNames      = 64
 	MaxAltNameLength = 128
+	// MaxPorts is how many physical ports of one PF the status lists.
+	MaxPorts = 32
+	// MaxNotes and MaxNoteLength bound the notes on one PF.
+	MaxNotes      = 16
+	MaxNoteLength = 1024
 	// MaxBlockers is how many blockers one PF has, and how many warnings.
 	MaxBlockers = 256
 	// MaxPlanSteps and MaxStepLength bound the published plan.

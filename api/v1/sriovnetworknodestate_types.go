@@ -333,6 +333,19 @@ type InterfaceStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Bond string `json:"bond,omitempty"`
+	// ports are the physical ports of a PF that has several (nfp), the first of them the one that the fields above are about.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Ports []PortStatus `json:"ports,omitempty"`
+	// notes are what a person should know about the PF, or do, although nothing is blocked by it.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=1024
+	Notes []string `json:"notes,omitempty"`
 	// blockers are facts that forbid what the spec asks for on this PF.
 	//
 	// +optional
@@ -353,6 +366,50 @@ type InterfaceStatus struct {
 	// +listMapKey=vfID
 	// +kubebuilder:validation:MaxItems=4096
 	VFs []VirtualFunction `json:"Vfs,omitempty"`
+}
+
+// PortStatus is one physical port of a PF that has several. A policy's pfNames may name any of them.
+type PortStatus struct {
+	// name of the port's netdev.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Name string `json:"name"`
+	// portName is the phys_port_name, as "p1".
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	PortName string `json:"portName,omitempty"`
+	// altNames of the port's netdev.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=128
+	AltNames []string `json:"altNames,omitempty"`
+	// mac of the port's netdev.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Mac string `json:"mac,omitempty"`
+	// mtu in bytes.
+	//
+	// +optional
+	MTU int `json:"mtu,omitempty"`
+	// linkSpeed as "25000 Mb/s".
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	LinkSpeed string `json:"linkSpeed,omitempty"`
+	// linkAdminState up or down.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	LinkAdminState string `json:"linkAdminState,omitempty"`
+	// hwTcOffload tells whether the port hands TC rules to hardware; absent when it is not known.
+	//
+	// +optional
+	HWTCOffload *bool `json:"hwTcOffload,omitempty"`
 }
 
 // VirtualFunction is one VF as found on the node.

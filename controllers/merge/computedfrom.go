@@ -54,12 +54,9 @@ func appendPF(buf []byte, pf *sriovv1.InterfaceStatus, bonds bool) []byte {
 	if bonds {
 		buf = appendString(buf, pf.SwitchID)
 	}
-	altNames := pf.AltNames
-	if !slices.IsSorted(altNames) {
-		altNames = slices.Sorted(slices.Values(altNames))
-	}
-	buf = binary.AppendUvarint(buf, uint64(len(altNames)))
-	for _, name := range altNames {
+	names := FurtherNames(pf)
+	buf = binary.AppendUvarint(buf, uint64(len(names)))
+	for _, name := range names {
 		buf = appendString(buf, name)
 	}
 	return buf

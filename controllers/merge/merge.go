@@ -125,7 +125,7 @@ func comparePFs(a, b *sriovv1.InterfaceStatus) int {
 		cmp.Compare(a.LinkType, b.LinkType),
 		cmp.Compare(a.NetFilter, b.NetFilter),
 		cmp.Compare(a.SwitchID, b.SwitchID),
-		slices.Compare(slices.Sorted(slices.Values(a.AltNames)), slices.Sorted(slices.Values(b.AltNames))),
+		slices.Compare(FurtherNames(a), FurtherNames(b)),
 	)
 }
 

@@ -124,5 +124,9 @@ func (e *entry) isAddressOf(pf *sriovv1.InterfaceStatus) bool {
 }
 
 func (e *entry) isNameOf(pf *sriovv1.InterfaceStatus) bool {
-	return e.name != "" && (e.name == pf.Name || slices.Contains(pf.AltNames, e.name))
+	return e.name != "" && (e.name == pf.Name || slices.Contains(pf.AltNames, e.name) || slices.ContainsFunc(pf.Ports, e.isPort))
+}
+
+func (e *entry) isPort(port sriovv1.PortStatus) bool {
+	return e.name == port.Name || slices.Contains(port.AltNames, e.name)
 }

@@ -19,6 +19,7 @@ import (
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
 	"github.com/sriov-offload/sriov-offload-operator/controllers/fleet"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/merge"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/nodes"
 )
 
@@ -80,7 +81,7 @@ func stateChanged() predicate.Predicate {
 func sameFacts(a, b sriovv1.InterfaceStatus) bool {
 	return a.PCIAddress == b.PCIAddress &&
 		a.Name == b.Name &&
-		slices.Equal(a.AltNames, b.AltNames) &&
+		slices.Equal(merge.FurtherNames(&a), merge.FurtherNames(&b)) &&
 		a.Vendor == b.Vendor &&
 		a.DeviceID == b.DeviceID &&
 		a.NetFilter == b.NetFilter &&

@@ -21,7 +21,7 @@ func bound(s *sriovv1.SriovNetworkNodeStateStatus) {
 
 func boundInterface(nic *sriovv1.InterfaceStatus) {
 	nic.Name = sriovv1.Clip(nic.Name, sriovv1.MaxNameLength)
-	for _, text := range []*string{&nic.Driver, &nic.Mac, &nic.LinkSpeed, &nic.EswitchMode, &nic.SwitchdevOrder, &nic.FlowSteeringMode} {
+	for _, text := range []*string{&nic.Driver, &nic.Mac, &nic.LinkSpeed, &nic.EswitchMode, &nic.SwitchdevOrder, &nic.FlowSteeringMode, &nic.FirmwareApp} {
 		*text = sriovv1.Clip(*text, maxWord)
 	}
 	for _, text := range []*string{&nic.SwitchID, &nic.FirmwareVersion, &nic.BoardID} {
@@ -30,6 +30,14 @@ func boundInterface(nic *sriovv1.InterfaceStatus) {
 	nic.AltNames = slices.Clone(first(nic.AltNames, sriovv1.MaxAltNames))
 	for i := range nic.AltNames {
 		nic.AltNames[i] = sriovv1.Clip(nic.AltNames[i], sriovv1.MaxAltNameLength)
+	}
+	nic.Ports = slices.Clone(first(nic.Ports, sriovv1.MaxPorts))
+	for i := range nic.Ports {
+		boundPort(&nic.Ports[i])
+	}
+	nic.Notes = slices.Clone(first(nic.Notes, sriovv1.MaxNotes))
+	for i := range nic.Notes {
+		nic.Notes[i] = sriovv1.Clip(nic.Notes[i], sriovv1.MaxNoteLength)
 	}
 	nic.Blockers = boundBlockers(nic.Blockers)
 	nic.Warnings = boundBlockers(nic.Warnings)
@@ -43,6 +51,17 @@ func boundBlockers(all []sriovv1.Blocker) []sriovv1.Blocker {
 		all[i].Remedy = sriovv1.Clip(all[i].Remedy, sriovv1.MaxMessageLength)
 	}
 	return all
+}
+
+func boundPort(port *sriovv1.PortStatus) {
+	port.Name = sriovv1.Clip(port.Name, sriovv1.MaxNameLength)
+	for _, text := range []*string{&port.PortName, &port.Mac, &port.LinkSpeed} {
+		*text = sriovv1.Clip(*text, maxWord)
+	}
+	port.AltNames = slices.Clone(first(port.AltNames, sriovv1.MaxAltNames))
+	for i := range port.AltNames {
+		port.AltNames[i] = sriovv1.Clip(port.AltNames[i], sriovv1.MaxAltNameLength)
+	}
 }
 
 // Lengths of the status's words and identities, the smallest of their kind in

@@ -26,6 +26,7 @@ func interfaces(f Facts) []sriovv1.InterfaceStatus {
 	for i := range f.Observed.PFs {
 		pf := &f.Observed.PFs[i]
 		status := interfaceStatus(pf, f.Observed.Bonds)
+		status.Notes = firmwareNotes(pf, f.Owned.Firmware[pf.PCIAddress], f.Observed)
 		status.Blockers = blockers(pf, f.Plan.BlockersOf(pf.PCIAddress))
 		status.Warnings = f.Plan.WarningsOf(pf.PCIAddress)
 		if pf.Eswitch.Mode == sriovv1.EswitchModeSwitchdev {
@@ -61,22 +62,22 @@ func interfaceStatus(pf *inventory.PF, bonds []inventory.Bond) sriovv1.Interface
 		NumVfs: valueOr(pf.NumVFs, 0), TotalVfs: valueOr(pf.TotalVFs, 0), NUMANode: pf.NUMANode,
 		EswitchMode: eswitchMode(pf.Eswitch), FlowSteeringMode: pf.SteeringMode,
 		FirmwareVersion: pf.FirmwareVersion, BoardID: pf.BoardID,
+		Ports: ports(pf),
+	}
+	if pf.Application != nil {
+		s.FirmwareApp = pf.Application.Running
 	}
 	if n := pf.Netdev; n != nil {
 		s.Name, s.AltNames, s.Mac, s.MTU = n.Name, n.AltNames, n.MAC, n.MTU
 		s.LinkType, s.SwitchID = n.LinkType, n.SwitchID
-		s.LinkAdminState = "down"
-		if n.Up {
-			s.LinkAdminState = "up"
-		}
-		if n.SpeedMbps != nil {
-			s.LinkSpeed = fmt.Sprintf("%d Mb/s", *n.SpeedMbps)
-		}
+		s.LinkAdminState, s.LinkSpeed = linkState(n)
 		if n.HWTCOffload != nil {
 			on := n.HWTCOffload.On
 			s.HWTCOffload = &on
 		}
-		if slices.ContainsFunc(bonds, func(b inventory.Bond) bool { return b.Name == n.Master }) {
+	}
+	for _, n := range pf.Ports() {
+		if s.Bond == "" && slices.ContainsFunc(bonds, func(b inventory.Bond) bool { return b.Name == n.Master }) {
 			s.Bond = n.Master
 		}
 	}

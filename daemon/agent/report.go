@@ -186,6 +186,10 @@ func offloadMissing(want sriovv1.Interface, pf *inventory.PF) string {
 		return "the uplink has no netdev"
 	case pf.Netdev.HWTCOffload == nil || !pf.Netdev.HWTCOffload.On:
 		return "hw-tc-offload is off on the uplink " + pf.Netdev.Name
+	case portWithoutOffload(pf) != "":
+		return "hw-tc-offload is off on the port " + portWithoutOffload(pf)
+	case !runsApp(want, pf):
+		return "application firmware " + want.FirmwareApp + " does not run"
 	case len(pf.Representors) < want.NumVfs:
 		return fmt.Sprintf("%d of %d VF representors exist", len(pf.Representors), want.NumVfs)
 	}

@@ -84,7 +84,7 @@ func (e *executor) bondEffect(ctx context.Context, step plan.Step) error {
 	case plan.ReleaseMember:
 		return e.releaseMember(ctx, s)
 	}
-	return fmt.Errorf("step %s is not known", step.Kind())
+	return e.firmwareEffect(ctx, step)
 }
 
 // bond returns the bond with this name; false when there is none.

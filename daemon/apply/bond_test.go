@@ -226,7 +226,7 @@ func TestBondUndo(t *testing.T) {
 			k := s.boot(ctx)
 			defer k.Close()
 			before := bondLines(k.Dump())
-			if err := undoes(ctx, k, s, true); err != nil {
+			if err := undoes(ctx, k, s, true, false); err != nil {
 				return err
 			}
 			led, err := ledger.Open(ctx, k.Store())

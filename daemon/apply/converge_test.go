@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func converges(ctx context.Context, s *scenario) error {
 		if err != nil {
 			return fmt.Errorf("spec %d: %w", n, err)
 		}
-		if err := explained(&first); err != nil {
+		if err := errors.Join(explained(&first), modeKept(&first)); err != nil {
 			return fmt.Errorf("spec %d: %w", n, err)
 		}
 		second, err := take(ctx, k, spec)
@@ -85,8 +86,9 @@ func settled(first, second *turn) error {
 		}
 	}
 	for _, c := range second.run.Chains {
-		// Files on the host are about a PF until it is given back.
-		if c.OfNode() && len(second.plan.Released) > 0 {
+		// Files on the host are about a PF until it is given back, and about what there
+		// is of one that failed.
+		if c.OfNode() && len(second.plan.Released)+len(first.result.Failures) > 0 {
 			continue
 		}
 		if !failed[c.PFs[0]] {
@@ -136,6 +138,9 @@ func fulfilled(want *sriovv1.Interface, pf *inventory.PF) error {
 			mode = pf.Eswitch.Mode
 		default:
 			mode = "legacy"
+		}
+		if err := loads(want, pf); err != nil {
+			return err
 		}
 		switch {
 		case *pf.NumVFs != want.NumVfs || len(pf.VFs) != want.NumVfs:

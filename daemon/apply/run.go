@@ -92,6 +92,7 @@ type runner struct {
 	watch    *watcher
 	observed *inventory.Node
 	ledger   *ledger.Ledger
+	led      *ledger.Ledger
 }
 
 // Run carries out a plan that was made from observed. It forgets what the plan
@@ -230,6 +231,9 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 		err := r.note(ctx, led, c, address)
 		if err == nil {
 			err = r.noteTrial(ctx, led, c, address)
+		}
+		if err == nil {
+			err = r.noteFirmware(ctx, led, c, address)
 		}
 		if err != nil {
 			return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
@@ -375,6 +379,15 @@ func initial(pf *inventory.PF) ledger.Initial {
 			on := n.HWTCOffload.On
 			out.HWTCOffload = &on
 		}
+	}
+	for i := range pf.FurtherPorts {
+		n := &pf.FurtherPorts[i]
+		port := ledger.InitialPort{Name: n.PortName, MTU: n.MTU}
+		if n.HWTCOffload != nil && !n.HWTCOffload.Fixed {
+			on := n.HWTCOffload.On
+			port.HWTCOffload = &on
+		}
+		out.Ports = append(out.Ports, port)
 	}
 	for i := range pf.VFs {
 		vf := ledger.InitialVF{Index: pf.VFs[i].Index, Driver: pf.VFs[i].Driver, Override: pf.VFs[i].DriverOverride}

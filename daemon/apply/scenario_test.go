@@ -110,8 +110,8 @@ func (s *scenario) String() string {
 func (s *scenario) GoString() string { return "scenario" }
 
 func ifaceText(i *sriovv1.Interface) string {
-	text := fmt.Sprintf("%s numVfs %d mode %q steering %q mtu %d external %t",
-		i.PCIAddress, i.NumVfs, i.EswitchMode, i.FlowSteeringMode, i.MTU, i.ExternallyManaged)
+	text := fmt.Sprintf("%s numVfs %d mode %q steering %q firmware %q mtu %d external %t",
+		i.PCIAddress, i.NumVfs, i.EswitchMode, i.FlowSteeringMode, i.FirmwareApp, i.MTU, i.ExternallyManaged)
 	for _, g := range i.VfGroups {
 		text += fmt.Sprintf(" [%s %s mtu %d rdma %t vdpa %s]", g.VfRange, g.DeviceType, g.MTU, g.IsRdma, g.VdpaType)
 	}
@@ -301,6 +301,9 @@ func (s *scenario) addNIC(t *rapid.T, name string) {
 		note("silent GUIDs", simhost.SilentGUIDs())
 	}
 	opts = append(opts, model.options...)
+	if model.ports[0].fixed {
+		s.drawFirmware(t, note)
+	}
 	s.nics = append(s.nics, func() simhost.NIC { return model.make(opts...) })
 	for _, p := range model.ports {
 		p.total, p.steering, p.rdma = total, steering, rdma
@@ -355,6 +358,9 @@ func past(t *rapid.T, p port) []action {
 		add(3, "mode switchdev first", func(ctx context.Context, k *simhost.Kernel) error {
 			return k.Admin().Devlink.SetEswitchMode(ctx, host.PCIHandle(p.address), "switchdev")
 		})
+	}
+	if p.fixed {
+		out = append(out, firmwarePast(t, p)...)
 	}
 	add(3, "autoprobe 0", set(p.address, "sriov_drivers_autoprobe", "0"))
 	add(0, fmt.Sprintf("numvfs %d", vfs), set(p.address, "sriov_numvfs", strconv.Itoa(vfs)))
@@ -468,6 +474,7 @@ func ifaceOf(t *rapid.T, p port, refused bool) sriovv1.Interface {
 		steering = []string{"", "", "dmfs", "smfs", "hmfs"}
 	}
 	i.FlowSteeringMode = rapid.SampledFrom(steering).Draw(t, "steering")
+	i.FirmwareApp = firmwareOf(t, p, i.ExternallyManaged)
 	for first := 0; first < i.NumVfs; {
 		last := rapid.IntRange(first, i.NumVfs-1).Draw(t, "last")
 		g := sriovv1.VfGroup{

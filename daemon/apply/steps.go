@@ -83,6 +83,8 @@ func deadline(step plan.Step) time.Duration {
 	switch step.(type) {
 	case plan.CreateVFs, plan.RemoveVFs:
 		return numVFsDeadline
+	case plan.ReloadDriver:
+		return reloadDeadline
 	case plan.SetEswitchMode, plan.SetInlineMode, plan.SetSteeringMode:
 		return eswitchDeadline
 	case plan.AwaitRepresentors, plan.SetRepresentorHWTCOffload, plan.AwaitLAG:
@@ -181,6 +183,14 @@ func (e *executor) createVFs(ctx context.Context, s plan.CreateVFs) error {
 		return err
 	}
 	if n != s.Count {
+		// Another firmware, loaded since the plan was made, may allow fewer.
+		total, err := e.readInt(ctx, s.PF, "sriov_totalvfs")
+		switch {
+		case err != nil:
+			return err
+		case s.Count > total:
+			return faultf(failure.FaultTooMany, "%d VFs are wanted, sriov_totalvfs is %d", s.Count, total)
+		}
 		if err := e.write(ctx, s.PF, numVFs, strconv.Itoa(s.Count)); err != nil {
 			return err
 		}
@@ -210,7 +220,7 @@ func (e *executor) setAutoprobe(ctx context.Context, s plan.SetAutoprobe) error 
 }
 
 func (e *executor) setLinkUp(ctx context.Context, s plan.SetLinkUp) error {
-	return e.onUplink(ctx, s.PF, func(ctx context.Context, l host.Link) error {
+	return e.onPorts(ctx, s.PF, s.Port, func(ctx context.Context, l host.Link) error {
 		if l.Up {
 			return nil
 		}
@@ -219,7 +229,7 @@ func (e *executor) setLinkUp(ctx context.Context, s plan.SetLinkUp) error {
 }
 
 func (e *executor) setMTU(ctx context.Context, s plan.SetMTU) error {
-	return e.onUplink(ctx, s.PF, func(ctx context.Context, l host.Link) error {
+	return e.onPorts(ctx, s.PF, s.Port, func(ctx context.Context, l host.Link) error {
 		if l.MTU == s.MTU || s.AtLeast && l.MTU > s.MTU {
 			return nil
 		}
@@ -228,7 +238,7 @@ func (e *executor) setMTU(ctx context.Context, s plan.SetMTU) error {
 }
 
 func (e *executor) setOffload(ctx context.Context, s plan.SetHWTCOffload) error {
-	return e.onUplink(ctx, s.PF, func(ctx context.Context, l host.Link) error {
+	return e.onPorts(ctx, s.PF, s.Port, func(ctx context.Context, l host.Link) error {
 		return e.feature(ctx, l.Name, s.On)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/firmware"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
@@ -28,6 +29,7 @@ type footprint struct {
 	Autoprobe   bool
 	MTU         int
 	HWTCOffload bool
+	App         string
 	// Drivers by VF index; a VF on its kernel driver with its MTU.
 	Drivers []string
 }
@@ -36,6 +38,9 @@ func footprintOf(pf *inventory.PF) footprint {
 	f := footprint{
 		NumVFs: *pf.NumVFs, Mode: pf.Eswitch.Mode, Steering: pf.SteeringMode, Autoprobe: *pf.Autoprobe,
 		MTU: pf.Netdev.MTU, HWTCOffload: pf.Netdev.HWTCOffload.On,
+	}
+	if pf.Application != nil {
+		f.App = pf.Application.Running
 	}
 	if f.Mode == "switchdev" || f.NumVFs == 0 {
 		f.Inline = pf.Eswitch.InlineMode
@@ -62,7 +67,7 @@ func TestUndo(t *testing.T) {
 		undo := func(ctx context.Context) error {
 			k := s.boot(ctx)
 			defer k.Close()
-			return undoes(ctx, k, s, true)
+			return undoes(ctx, k, s, true, false)
 		}
 		if err := bubble(t, undo); err != nil {
 			rt.Fatalf("%v\n%s", err, s)
@@ -93,7 +98,7 @@ func TestUndoAfterReboot(t *testing.T) {
 			k.Reboot()
 			k.Settle()
 			later.happen(ctx, k)
-			return undoes(ctx, k, s, anew)
+			return undoes(ctx, k, s, anew, true)
 		}
 		if err := bubble(t, undo); err != nil {
 			rt.Fatalf("%v\n%s\nafter the reboot, taken anew %t: %v", err, s, anew, later.before)
@@ -114,7 +119,8 @@ func withoutPods(actions []action) []action {
 }
 
 // undoes carries out the specs, if the PFs are to be taken, and gives them back.
-func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken bool) error {
+func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken, rebooted bool) error {
+	files := ownFiles(k)
 	before, err := observe.Node(ctx, k.Admin())
 	if err != nil {
 		return err
@@ -134,7 +140,8 @@ func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken bool) err
 	}
 	// Not even for a while: what is made anew in the end is not what was there. Files
 	// of ours outlive a boot.
-	if ops := k.Ops(); !taken && ops.Writes > ofFiles(ops)+leftBridges(ops) {
+	linked := slices.ContainsFunc(s.specs, wantsFirmware)
+	if ops := k.Ops(); !taken && !linked && ops.Writes > ofFiles(ops)+leftBridges(ops) {
 		return fmt.Errorf("what is not ours was touched: %v", ops.ByKind)
 	}
 	last, err := take(ctx, k, nothing)
@@ -144,6 +151,10 @@ func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken bool) err
 	kept := map[string]bool{}
 	for _, spec := range s.specs {
 		for i := range spec.Interfaces {
+			// A link to firmware outlives the boot in which it was made.
+			if spec.Interfaces[i].FirmwareApp != "" && rebooted {
+				kept[spec.Interfaces[i].PCIAddress] = true
+			}
 			// Once somebody else managed a PF, its first state is nothing to go back to.
 			if spec.Interfaces[i].ExternallyManaged && len(s.specs) > 1 {
 				kept[spec.Interfaces[i].PCIAddress] = true
@@ -168,7 +179,19 @@ func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken bool) err
 	if err := unbridged(&before, &last.observed, led.Record(), kept); err != nil {
 		return err
 	}
+	for pf := range led.Record().Firmware {
+		if !kept[pf] {
+			return fmt.Errorf("the ledger did not forget the firmware of %s", pf)
+		}
+	}
+	if diff := cmp.Diff(files, ownFiles(k)); diff != "" && len(kept) == 0 {
+		return fmt.Errorf("files (-before +after):\n%s", diff)
+	}
 	for i := range before.PFs {
+		// An administrator's link that nobody had loaded yet stays, and stays loaded.
+		if pf := &before.PFs[i]; pf.Application != nil && firmware.Runs(firmware.Linked(before.Firmware, pf.PCIAddress)) == "flower" && pf.Application.Running != "flower" {
+			kept[pf.PCIAddress] = true
+		}
 		was, is := &before.PFs[i], last.observed.PF(before.PFs[i].PCIAddress)
 		if kept[was.PCIAddress] {
 			continue

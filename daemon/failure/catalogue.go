@@ -27,8 +27,8 @@ const notSupported = syscall.Errno(524)
 func Catalogue() []Entry {
 	var all []Entry
 	for _, part := range [][]Entry{
-		numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), deviceEntries(), bindEntries(), linkEntries(), bondEntries(),
-		faultEntries(), fileEntries(), errnoEntries(),
+		firmwareEntries(), numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), deviceEntries(), bindEntries(), linkEntries(),
+		bondEntries(), faultEntries(), fileEntries(), errnoEntries(),
 	} {
 		all = append(all, part...)
 	}

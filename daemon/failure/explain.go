@@ -17,6 +17,8 @@ const (
 	FaultTimeout Fault = "Timeout"
 	// FaultPartial: fewer VFs were enabled than asked for.
 	FaultPartial Fault = "Partial"
+	// FaultTooMany: more VFs are wanted than sriov_totalvfs says.
+	FaultTooMany Fault = "TooMany"
 	// FaultNoIOMMUGroup: the VF has no IOMMU group.
 	FaultNoIOMMUGroup Fault = "NoIOMMUGroup"
 	// FaultNotBound: no driver, or another one, took the VF.

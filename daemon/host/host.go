@@ -95,6 +95,10 @@ type Devlink interface {
 	Param(ctx context.Context, h DevlinkHandle, name string) (string, error)
 	// SetParam sets the runtime value of a string parameter.
 	SetParam(ctx context.Context, h DevlinkHandle, name, value string) error
+	// PermanentParam returns the permanent value of a parameter that is a number:
+	// what the device's own memory holds. EINVAL when the driver has no such
+	// parameter.
+	PermanentParam(ctx context.Context, h DevlinkHandle, name string) (int, error)
 	// Ports lists the ports of every devlink instance in one dump.
 	Ports(ctx context.Context) ([]DevlinkPort, error)
 }
@@ -170,6 +174,9 @@ type Feature struct{ On, Fixed bool }
 
 // Ethtool reads and changes ethtool features by netdev name.
 type Ethtool interface {
+	// FirmwareVersion returns what the driver says of the firmware that runs, at
+	// most 31 characters; a longer text is cut off. Empty when it says nothing.
+	FirmwareVersion(ctx context.Context, netdev string) (string, error)
 	// Feature returns ENOENT (fs.ErrNotExist) when the device has no such feature.
 	Feature(ctx context.Context, netdev, feature string) (Feature, error)
 	SetFeature(ctx context.Context, netdev, feature string, on bool) error

@@ -52,7 +52,9 @@ func (n *Node) Bond(name string) *Bond {
 
 // ByNetdev returns the PF whose netdev has this name, or nil.
 func (n *Node) ByNetdev(name string) *PF {
-	i := slices.IndexFunc(n.PFs, func(p PF) bool { return p.Netdev != nil && p.Netdev.Name == name })
+	i := slices.IndexFunc(n.PFs, func(p PF) bool {
+		return slices.ContainsFunc(p.Ports(), func(n *Netdev) bool { return n.Name == name })
+	})
 	if i < 0 {
 		return nil
 	}

@@ -6,5 +6,5 @@
 // Absent is nil (or empty text). A fact that exists but could not be read is
 // absent too, and named in the PF's Unreadable list: unknown is never a value.
 //
-// The package imports nothing of ours.
+// The package imports daemon/firmware (plain values too), nothing else of ours.
 package inventory

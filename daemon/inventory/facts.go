@@ -32,6 +32,16 @@ const (
 	FactSteeringMode = "flow_steering_mode"
 	// FactFirmware is the answer to devlink's info get.
 	FactFirmware = "firmware information"
+	// FactApplication is the application firmware that runs on an Agilio.
+	FactApplication = "application firmware"
+	// FactFirmwareParams are the devlink parameters that decide on what an Agilio
+	// loads.
+	FactFirmwareParams = "firmware parameters"
+	// FactFirmwareFiles are the files that an Agilio can load, and the folders that
+	// the kernel looks into.
+	FactFirmwareFiles = "firmware files"
+	// FactSerial is the PCI configuration space with the serial number of an Agilio.
+	FactSerial = "serial number"
 	// FactPorts is the dump of devlink ports, which names the representors.
 	FactPorts = "devlink ports"
 	// FactHWTCOffload is the ethtool feature hw-tc-offload.

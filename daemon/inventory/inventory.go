@@ -1,6 +1,10 @@
 package inventory
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/sriov-offload/sriov-offload-operator/daemon/firmware"
+)
 
 // Node is everything that the daemon knows about its host.
 type Node struct {
@@ -28,6 +32,9 @@ type Node struct {
 	Claims []Claim
 	// Unreadable lists facts of the node as a whole that exist and could not be read.
 	Unreadable []Unreadable
+	// Firmware is what can be loaded as application firmware; empty on a node
+	// without a card that has one.
+	Firmware firmware.Disk
 }
 
 // PF returns the PF with this PCI address, or nil.
@@ -53,8 +60,11 @@ type PF struct {
 	Autoprobe *bool
 	// Netdev is the PF's network device (in switchdev mode the uplink
 	// representor); nil if there is none in the host's network namespace.
-	Netdev  *Netdev
-	Eswitch Eswitch
+	Netdev *Netdev
+	// FurtherPorts are the physical ports of the PF besides that of Netdev, ordered
+	// by number: an Agilio has all its ports on one PF.
+	FurtherPorts []Netdev
+	Eswitch      Eswitch
 	// SteeringMode is mlx5's flow steering mode; empty if the device has none.
 	SteeringMode string
 	// LAG over the ports of the NIC; read only while the PF is a member of a bond,
@@ -66,6 +76,8 @@ type PF struct {
 	IOMMUGroup *int
 	// RDMA is nil when the PF has no RDMA device.
 	RDMA *RDMA
+	// Application is that of an Agilio; nil if the card has no application firmware.
+	Application *Application
 	// NodeNetwork says why the node's own network depends on this PF ("carries
 	// the default route"); empty if it does not.
 	NodeNetwork string
@@ -84,6 +96,28 @@ func (p *PF) VF(index int) *VF {
 		return nil
 	}
 	return &p.VFs[i]
+}
+
+// Ports returns the physical ports of the PF: Netdev, if there is one, and the
+// further ones.
+func (p *PF) Ports() []*Netdev {
+	var out []*Netdev
+	if p.Netdev != nil {
+		out = append(out, p.Netdev)
+	}
+	for i := range p.FurtherPorts {
+		out = append(out, &p.FurtherPorts[i])
+	}
+	return out
+}
+
+// Application is the application firmware of a card.
+type Application struct {
+	// Running is the name of the one that runs, as its driver has it: "flower",
+	// "nic"; empty when it is not known.
+	Running string
+	// Card is what decides on the file that the driver loads.
+	Card firmware.Card
 }
 
 // Netdev is a kernel network interface. Its name may change; PCI address and

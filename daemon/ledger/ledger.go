@@ -16,8 +16,8 @@ import (
 // Version of the format that this code writes, and the newest it reads. Version
 // 2 added the Identity of a PF, its inline and steering modes, and the Orders; a
 // record of version 1 is read as one without. Version 3 added the Bonds, the
-// Bridges of Open vSwitch, the vDPA type of VFs, the Files, and the netdev and port
-// of a PF.
+// Bridges of Open vSwitch, the vDPA type of VFs, the Files, the netdev and port of a
+// PF, the Firmware, and the further Ports of a PF.
 const Version = 3
 
 // Errors of Open. Neither is ever taken for an empty record: what we do not

@@ -23,6 +23,8 @@ type Record struct {
 	Bridges map[string]Bridge `json:"bridges,omitempty"`
 	// Files of ours on the host, by path below its root.
 	Files map[string]File `json:"files,omitempty"`
+	// Firmware by PCI address of the PF. It outlives the PFs too.
+	Firmware map[string]Firmware `json:"firmware,omitempty"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -80,8 +82,18 @@ type Initial struct {
 	// when there were none.
 	Netdev string `json:"netdev,omitempty"`
 	Port   string `json:"port,omitempty"`
+	// Ports are the physical ports besides the one that the above is about.
+	Ports []InitialPort `json:"ports,omitempty"`
 	// VFs that existed, ordered by index.
 	VFs []InitialVF `json:"vfs,omitempty"`
+}
+
+// InitialPort is the state of a further physical port before we touched the PF.
+type InitialPort struct {
+	// Name is phys_port_name: "p1".
+	Name        string `json:"name"`
+	MTU         int    `json:"mtu,omitempty"`
+	HWTCOffload *bool  `json:"hwTcOffload,omitempty"`
 }
 
 // InitialVF is the state of a VF before we touched its PF.
@@ -114,6 +126,7 @@ func (r Record) clone() Record {
 	r.Bonds = maps.Clone(r.Bonds)
 	r.Bridges = maps.Clone(r.Bridges)
 	r.Files = maps.Clone(r.Files)
+	r.Firmware = maps.Clone(r.Firmware)
 	return r
 }
 

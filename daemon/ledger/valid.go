@@ -42,7 +42,10 @@ func (r *Record) valid() error {
 	if err := r.validBridges(); err != nil {
 		return err
 	}
-	return r.validFiles()
+	if err := r.validFiles(); err != nil {
+		return err
+	}
+	return r.validFirmware()
 }
 
 func (p *PF) valid(where string) error {
@@ -64,6 +67,15 @@ func (p *PF) valid(where string) error {
 	}
 	if err := within(where+".mtu", p.Initial.MTU, maxMTU); err != nil {
 		return err
+	}
+	for i, port := range p.Initial.Ports {
+		where := fmt.Sprintf("%s.ports[%d]", where, i)
+		if !isName(port.Name) {
+			return fmt.Errorf("%s.name is %q, which is no name", where, port.Name)
+		}
+		if err := within(where+".mtu", port.MTU, maxMTU); err != nil {
+			return err
+		}
 	}
 	seen := map[int]bool{}
 	for i, vf := range p.Initial.VFs {

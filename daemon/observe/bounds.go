@@ -119,6 +119,10 @@ func (d devlink) Param(ctx context.Context, h host.DevlinkHandle, name string) (
 	return ask(ctx, d.p, h.String(), func(ctx context.Context) (string, error) { return d.Devlink.Param(ctx, h, name) })
 }
 
+func (d devlink) PermanentParam(ctx context.Context, h host.DevlinkHandle, name string) (int, error) {
+	return ask(ctx, d.p, h.String(), func(ctx context.Context) (int, error) { return d.Devlink.PermanentParam(ctx, h, name) })
+}
+
 func (d devlink) Ports(ctx context.Context) ([]host.DevlinkPort, error) {
 	return ask(ctx, d.p, "", d.Devlink.Ports)
 }
@@ -156,6 +160,10 @@ type features struct {
 
 func (d features) Feature(ctx context.Context, netdev, feature string) (host.Feature, error) {
 	return ask(ctx, d.p, "", func(ctx context.Context) (host.Feature, error) { return d.Ethtool.Feature(ctx, netdev, feature) })
+}
+
+func (d features) FirmwareVersion(ctx context.Context, netdev string) (string, error) {
+	return ask(ctx, d.p, "", func(ctx context.Context) (string, error) { return d.Ethtool.FirmwareVersion(ctx, netdev) })
 }
 
 type kubelet struct {

@@ -18,6 +18,9 @@
 // ours and the configuration of others cost about thirty, and two or three more
 // for each file that somebody has written.
 //
-// The package imports daemon/host, daemon/inventory, daemon/hostfile (the paths)
-// and daemon/conflict (the parsers), nothing else of ours.
+// A node with an Agilio costs one look at every file of firmware besides: what its
+// driver can load is a fact like others.
+//
+// The package imports daemon/host, daemon/inventory, daemon/firmware, daemon/hostfile
+// (the paths) and daemon/conflict (the parsers), nothing else of ours.
 package observe

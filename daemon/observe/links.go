@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
@@ -70,6 +71,24 @@ func (l *links) uplink(candidates []host.Link) (host.Link, bool) {
 		}
 	}
 	return best, bestRank >= 0
+}
+
+// furtherPorts returns the physical ports among the links of a function besides
+// its uplink, ordered by number.
+func (l *links) furtherPorts(candidates []host.Link, uplink host.Link) []host.Link {
+	if _, ok := uplinkPort(uplink.PortName); !ok {
+		return nil
+	}
+	ports := slices.DeleteFunc(slices.Clone(candidates), func(link host.Link) bool {
+		_, ok := uplinkPort(link.PortName)
+		return !ok || link.Index == uplink.Index
+	})
+	slices.SortFunc(ports, func(a, b host.Link) int {
+		first, _ := uplinkPort(a.PortName)
+		second, _ := uplinkPort(b.PortName)
+		return cmp.Or(cmp.Compare(first, second), cmp.Compare(len(a.PortName), len(b.PortName)), cmp.Compare(a.PortName, b.PortName))
+	})
+	return ports
 }
 
 // netdev is a link as the inventory shows it.

@@ -74,6 +74,9 @@ func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 		}
 		node.PFs = append(node.PFs, *pf)
 	}
+	if s.disk != nil {
+		node.Firmware = s.disk.disk
+	}
 	s.addRepresentors(ctx, node.PFs)
 	s.addBonds(ctx, &node)
 	node.OVS = openvswitch(ctx, h)
@@ -108,6 +111,8 @@ type scan struct {
 	owners      map[string]string
 	podsUnknown string
 	devices
+	// disk is read when the first card with an application firmware is met.
+	disk *diskScan
 }
 
 func newScan(ctx context.Context, h host.Host) (*scan, error) {

@@ -44,6 +44,7 @@ func (s *scan) pf(ctx context.Context, address string) *inventory.PF {
 	s.readDevlink(ctx, d, pf)
 	s.readNetdev(ctx, d, pf, names)
 	s.readSteering(ctx, d, pf)
+	s.readApplication(ctx, d, pf)
 	s.readNodeNetwork(d, pf)
 	if len(d.unreadable) > 0 && d.gone(ctx) {
 		return nil
@@ -143,21 +144,34 @@ func (s *scan) readSteering(ctx context.Context, d *device, pf *inventory.PF) {
 
 // readNetdev finds the PF's netdev and reads what only the PF's is asked for.
 func (s *scan) readNetdev(ctx context.Context, d *device, pf *inventory.PF, names []string) {
-	link, ok := s.links.uplink(s.links.of(pf.PCIAddress, names))
+	own := s.links.of(pf.PCIAddress, names)
+	link, ok := s.links.uplink(own)
 	if !ok && slices.Contains(names, "net") {
-		link, ok = s.links.uplink(s.netFolder(ctx, d))
+		own = s.netFolder(ctx, d)
+		link, ok = s.links.uplink(own)
 	}
 	if !ok {
 		return
 	}
 	pf.Netdev = s.links.netdev(link)
 	s.readFeature(ctx, d, pf.Netdev, inventory.FactHWTCOffload)
-	// The kernel refuses to tell the speed of a link without carrier.
-	if link.Up && link.Carrier {
-		pf.Netdev.SpeedMbps = s.readSpeed(ctx, d, link.Name)
+	s.readLinkSpeed(ctx, d, pf.Netdev, link)
+	for _, further := range s.links.furtherPorts(own, link) {
+		n := s.links.netdev(further)
+		s.readFeature(ctx, d, n, inventory.FactOf(inventory.FactHWTCOffload, "port "+n.PortName))
+		s.readLinkSpeed(ctx, d, n, further)
+		pf.FurtherPorts = append(pf.FurtherPorts, *n)
 	}
 	if len(pf.VFs) > 0 {
 		s.readAdmin(ctx, d, pf, link.Index)
+	}
+}
+
+// readLinkSpeed reads the speed of a link that has a carrier: the kernel refuses
+// to tell it of others.
+func (s *scan) readLinkSpeed(ctx context.Context, d *device, n *inventory.Netdev, link host.Link) {
+	if link.Up && link.Carrier {
+		n.SpeedMbps = s.readSpeed(ctx, d, link.Name)
 	}
 }
 
@@ -203,8 +217,8 @@ func (s *scan) readNodeNetwork(d *device, pf *inventory.PF) {
 		d.fail(inventory.FactNodeNetwork, s.networkErr)
 		return
 	}
-	if pf.Netdev != nil {
-		pf.NodeNetwork = s.dependence(pf.Netdev.Index)
+	for _, n := range pf.Ports() {
+		pf.NodeNetwork = cmp.Or(pf.NodeNetwork, s.dependence(n.Index))
 	}
 	for _, vf := range pf.VFs {
 		if pf.NodeNetwork != "" {

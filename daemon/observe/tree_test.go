@@ -135,6 +135,12 @@ func (s static) Param(context.Context, host.DevlinkHandle, string) (string, erro
 	return "", refusal(syscall.EINVAL)
 }
 
+func (s static) PermanentParam(context.Context, host.DevlinkHandle, string) (int, error) {
+	return 0, refusal(syscall.EINVAL)
+}
+
+func (s static) FirmwareVersion(context.Context, string) (string, error) { return "", nil }
+
 func (s static) Feature(_ context.Context, netdev, _ string) (host.Feature, error) {
 	f, ok := s.feature[netdev]
 	if !ok {
@@ -296,6 +302,7 @@ func TestTrees(t *testing.T) {
 				want.Eswitch.Supported, want.Eswitch.Mode = true, "switchdev"
 				want.FirmwareVersion, want.BoardID = "28.0.2", "AMDA0097-0001"
 				want.Netdev = &inventory.Netdev{Index: 4, Name: "ens3np0", LinkType: "ETH", SwitchID: "00154d", PortName: "p0"}
+				want.FurtherPorts = []inventory.Netdev{{Index: 3, Name: "ens3np1", LinkType: "ETH", SwitchID: "00154d", PortName: "p1"}}
 				want.Representors = []inventory.Representor{{Netdev: inventory.Netdev{
 					Index: 6, Name: "ens3r0", LinkType: "ETH", SwitchID: "00154d", PortName: "pf0vf0",
 					HWTCOffload: &inventory.Feature{On: true},

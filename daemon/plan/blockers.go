@@ -32,7 +32,11 @@ const (
 	CodeExternalAutoprobe   = "ExternalAutoprobeOff"
 	CodeSteeringUnsupported = "SteeringModeUnsupported"
 	CodeFirmwareUnsupported = "FirmwareAppUnsupported"
-
+	CodeFirmwareBoard       = "FirmwareBoardUnknown"
+	CodeFirmwareMissing     = "FirmwareMissing"
+	CodeFirmwarePreferred   = "FirmwareOtherPreferred"
+	CodeFirmwareDefeated    = "FirmwareNotLoadable"
+	CodeFirmwareReadOnly    = "FirmwareFolderReadOnly"
 	CodeRDMAModeUnsupported = "RDMAModeUnsupported"
 )
 
@@ -48,7 +52,7 @@ type BlockerCode struct {
 // BlockerCodes lists every code of the blockers and warnings of a plan, ordered as a
 // planner meets them.
 func BlockerCodes() []BlockerCode {
-	return slices.Concat(hostCodes(), deviceCodes(), needCodes(), bondCodes(), bridgeCodes())
+	return slices.Concat(hostCodes(), deviceCodes(), firmwareBlockerCodes(), needCodes(), bondCodes(), bridgeCodes())
 }
 
 func deviceCodes() []BlockerCode {
@@ -72,7 +76,7 @@ func deviceCodes() []BlockerCode {
 		{CodePFHasMaster, "The PF is a member of a bond or bridge, and the change would break its link.",
 			"Take the PF out of the bond or bridge until the change is done; an MTU is set on the bond or bridge itself."},
 		{CodeEswitchModeFixed, "The firmware that runs on the NIC decides on the eswitch mode (Agilio), and it is another one than the wanted.",
-			"Run the flower firmware on the NIC for switchdev, its nic firmware for legacy; or change the policy's eSwitchMode."},
+			"Set firmwareApp: flower in the policy for switchdev, none for legacy; or change the policy's eSwitchMode."},
 		{CodeEswitchUnsupported, "The device has no eswitch that the host can set.",
 			"Use eSwitchMode legacy; a BlueField must be in NIC mode for the host to own its eswitch."},
 		{CodeOffloadUnsupported, "The netdev's hw-tc-offload cannot be turned on, so that switchdev mode would offload nothing.",
@@ -95,8 +99,6 @@ func deviceCodes() []BlockerCode {
 			"Turn autoprobe on with the tool that manages the PF, or let it bind the VFs."},
 		{CodeSteeringUnsupported, "A flow steering mode is wanted, and the driver of the NIC has none to choose.",
 			"Remove flowSteeringMode from the policy; an mlx5 NIC needs a kernel with the devlink parameter flow_steering_mode, or MLNX_OFED."},
-		{CodeFirmwareUnsupported, "An application firmware is wanted, and this version does not choose it.",
-			"Install it on the host and remove firmwareApp from the policy."},
 
 		{CodeRDMAModeUnsupported, "An RDMA namespace mode is wanted, and this version does not set it.",
 			"Set it on the host and remove rdmaMode from the pool."},

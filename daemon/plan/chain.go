@@ -68,16 +68,20 @@ type chainBuilder struct {
 	// in is the phase that stages are added to.
 	in phase
 
-	// What is true of the PF after the stages so far. hwtc and autoprobe are nil
-	// while not known; desired.mode is the wanted mode, mode the one in force.
+	// What is true of the PF after the stages so far. hwtcSet is what all ports were
+	// set to, nil while they were not; autoprobe is nil while not known.
+	// desired.mode is the wanted mode, mode the one in force.
 	up           bool
-	hwtcNow      *bool
+	hwtcSet      *bool
 	autoprobeNow *bool
 	mode         string
 	// fresh: the VFs and representors observed are gone, others took their place.
 	fresh bool
 	// unbound: the VFs observed have lost their drivers.
 	unbound bool
+	// portsFresh: what was observed of the ports is worth nothing; reloaded: not
+	// even how many there are is known.
+	portsFresh, reloaded bool
 	// waiting are VFs in use that are left as they are.
 	waiting []int
 }
@@ -86,10 +90,9 @@ type chainBuilder struct {
 // their users are gone.
 func (s *subject) plan() (w work, waiting []int) {
 	// A PF without a netdev is blocked.
-	n := s.pf.Netdev
-	b := &chainBuilder{subject: s, autoprobeNow: s.pf.Autoprobe, up: n.Up, mode: modeOf(s.pf)}
-	if n.HWTCOffload != nil {
-		b.hwtcNow = ptr(n.HWTCOffload.On)
+	b := &chainBuilder{subject: s, autoprobeNow: s.pf.Autoprobe, up: true, mode: modeOf(s.pf)}
+	for _, n := range s.pf.Ports() {
+		b.up = b.up && n.Up
 	}
 	b.leaveSeat()
 	b.in = release
@@ -99,6 +102,7 @@ func (s *subject) plan() (w work, waiting []int) {
 		b.fresh, b.unbound = true, false
 	}
 	b.in = device
+	b.loadFirmware()
 	b.setSteering()
 	b.setInlineBack()
 	if b.fresh {
@@ -114,6 +118,9 @@ func (s *subject) plan() (w work, waiting []int) {
 	b.settleVFs()
 	b.in = finish
 	b.setAutoprobe(s.autoprobe)
+	if s.fw.release {
+		b.add(ReleaseFirmware{PF: s.desired.pf})
+	}
 	b.in = plug
 	if s.bridges.ensure != nil {
 		b.add(s.bridges.ensure)
@@ -157,7 +164,8 @@ func (b *chainBuilder) createVFs() {
 // that no driver refuses.
 func (b *chainBuilder) takeAway() {
 	stays := b.desired.mode == b.mode && !b.needsLegacy() && (b.order != driver.VFsFirst || b.numVFs == 0)
-	leaves := b.mode != sriovv1.EswitchModeLegacy && !stays
+	// Where the firmware decides on the mode, it is never set.
+	leaves := b.mode != sriovv1.EswitchModeLegacy && !stays && b.order != driver.ModeFixed
 	modeFirst := b.order == driver.VFsFirst && !b.trial
 	b.add(b.removeVDPAs()...)
 	if leaves && modeFirst {
@@ -179,7 +187,7 @@ func (b *chainBuilder) takeAway() {
 
 // enter switches to switchdev mode, unless it is in force or not wanted.
 func (b *chainBuilder) enter() {
-	if !b.switchdev() || b.mode == b.desired.mode {
+	if !b.switchdev() || b.mode == b.desired.mode || b.order == driver.ModeFixed {
 		return
 	}
 	// The vports of new VFs have the device's default, whatever the eswitch says.
@@ -223,7 +231,7 @@ func (b *chainBuilder) unbindAll() []Step {
 func (b *chainBuilder) setMode(step SetEswitchMode) {
 	step.PF = b.desired.pf
 	b.add(step)
-	b.mode, b.up, b.hwtcNow = step.Mode, false, nil
+	b.mode, b.up, b.hwtcSet, b.portsFresh = step.Mode, false, nil, true
 }
 
 func (b *chainBuilder) setAutoprobe(want *bool) {
@@ -233,20 +241,6 @@ func (b *chainBuilder) setAutoprobe(want *bool) {
 	}
 	b.add(SetAutoprobe{PF: b.desired.pf, On: *want})
 	b.autoprobeNow = ptr(*want)
-}
-
-func (b *chainBuilder) setUp() {
-	if !b.up {
-		b.add(SetLinkUp{PF: b.desired.pf})
-		b.up = true
-	}
-}
-
-func (b *chainBuilder) setOffload(want *bool) {
-	if want != nil && (b.hwtcNow == nil || *b.hwtcNow != *want) {
-		b.add(SetHWTCOffload{PF: b.desired.pf, On: *want})
-		b.hwtcNow = ptr(*want)
-	}
 }
 
 // settleLinks brings the PF's own link and the representors to what is wanted.
@@ -259,18 +253,17 @@ func (b *chainBuilder) settleLinks() {
 	if missing {
 		b.add(AwaitRepresentors{PF: pf, Count: b.numVFs})
 	}
-	if b.pf.Netdev.HWTCOffload != nil {
+	if b.reloaded && b.switchdev() || !b.reloaded && b.pf.Netdev.HWTCOffload != nil {
 		b.setOffload(b.hwtc)
 	}
 	if len(off) > 0 {
 		b.add(SetRepresentorHWTCOffload{PF: pf, VFs: off})
 	}
-	switch {
-	case b.seat.leaves && !b.seat.joins && b.mtu > 0:
+	if b.seat.leaves && !b.seat.joins && b.mtu > 0 {
 		// The kernel gives it the MTU from before the bond, which nobody knows.
 		b.add(SetMTU{PF: pf, MTU: b.mtu, AtLeast: !b.mtuExact})
-	case !b.mtuReached(b.pf.Netdev.MTU):
-		b.add(SetMTU{PF: pf, MTU: b.mtu, Lowers: b.mtu < b.pf.Netdev.MTU})
+	} else {
+		b.setMTUs()
 	}
 	if b.seat.joins && b.up {
 		b.add(SetLinkDown{PF: pf})

@@ -27,6 +27,10 @@ type subject struct {
 	bridges bridging
 	// claims of others on the host, for any PF.
 	claims []inventory.Claim
+	// fw is what has to be done about the application firmware, firstApp the
+	// application that ran when we came.
+	fw       firmwareWork
+	firstApp string
 }
 
 func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
@@ -41,6 +45,7 @@ func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory
 			s.order = driver.Order(known)
 		}
 	}
+	s.prepareFirmware(in)
 	return s
 }
 
@@ -54,8 +59,8 @@ func (s *subject) createsUnbound() bool {
 // with one of them missing, the rest would be guesses.
 func (s *subject) check() []Blocker {
 	for _, check := range []func() []Blocker{
-		s.checkFacts, s.checkOwners, s.checkDevice, s.checkFeatures, s.checkExternal, s.checkCapacity, s.checkMode, s.checkNeeds, s.checkBridges,
-		s.checkInterruption,
+		s.checkFacts, s.checkOwners, s.checkDevice, s.checkFeatures, s.checkFirmware, s.checkExternal, s.checkCapacity, s.checkMode, s.checkNeeds,
+		s.checkBridges, s.checkInterruption,
 	} {
 		if blockers := check(); len(blockers) > 0 {
 			return blockers
@@ -103,8 +108,10 @@ func (s *subject) checkFacts() []Blocker {
 func (s *subject) needs(fact string) bool {
 	kind, part, _ := strings.Cut(fact, " of ")
 	switch kind {
-	case inventory.FactNUMANode, inventory.FactFirmware, inventory.FactSpeed, inventory.FactClass:
+	case inventory.FactNUMANode, inventory.FactSpeed, inventory.FactClass:
 		return false
+	case inventory.FactApplication, inventory.FactFirmwareParams, inventory.FactFirmwareFiles, inventory.FactSerial, inventory.FactFirmware:
+		return s.fw.concerned && hasApplication(s.strategy)
 	case inventory.FactVendor, inventory.FactDeviceID:
 		// What is given back must be the NIC that was taken.
 		return s.spec == nil && part == ""
@@ -212,9 +219,6 @@ func (s *subject) checkFeatures() []Blocker {
 	if s.steering != "" && s.pf.SteeringMode == "" {
 		blockers = append(blockers, blocker(s.desired.pf, CodeSteeringUnsupported, "flow steering mode %s is wanted, and %s has none to choose", s.steering, s.model()))
 	}
-	if s.spec.FirmwareApp != "" {
-		blockers = append(blockers, blocker(s.desired.pf, CodeFirmwareUnsupported, "application firmware %s is wanted", s.spec.FirmwareApp))
-	}
 	return blockers
 }
 
@@ -254,6 +258,9 @@ func (s *subject) checkCapacity() []Blocker {
 	}
 	total := valueOr(s.pf.TotalVFs, 0)
 	switch {
+	case s.fw.reload != nil && s.pf.Autoprobe != nil:
+		// How many VFs another firmware allows shows when it runs.
+		return nil
 	case total == 0:
 		return s.blocks(CodeSRIOVDisabled, "sriov_totalvfs is 0")
 	case s.numVFs > total:
@@ -268,15 +275,15 @@ func (s *subject) checkMode() []Blocker {
 	if !s.structure {
 		return nil
 	}
-	observed := modeOf(s.pf)
+	observed := s.modeAfter()
 	switch {
 	case s.mode != observed && s.order == driver.ModeFixed:
-		return s.blocks(CodeEswitchModeFixed, "eswitch mode %s is wanted, and the firmware that runs on %s keeps it in mode %s", s.mode, s.model(), observed)
+		return s.blocks(CodeEswitchModeFixed, "eswitch mode %s is wanted, and the firmware %s on %s keeps it in mode %s", s.mode, s.firmwareText(), s.model(), observed)
 	case s.mode != observed && !s.pf.Eswitch.Supported:
 		return s.blocks(CodeEswitchUnsupported, "eswitch mode %s is wanted, and %s has no eswitch to set", s.mode, s.model())
 	}
 	f := s.pf.Netdev.HWTCOffload
-	if s.switchdev() && (f == nil || f.Fixed && !f.On) {
+	if s.fw.reload == nil && s.switchdev() && (f == nil || f.Fixed && !f.On) {
 		return s.blocks(CodeOffloadUnsupported, "netdev %s cannot turn hw-tc-offload on", s.pf.Netdev.Name)
 	}
 	return nil
@@ -290,7 +297,7 @@ func (s *subject) checkInterruption() []Blocker {
 		return nil
 	}
 	change := s.change()
-	n := s.pf.Netdev
+	n := s.member()
 	switch {
 	case s.pf.NodeNetwork != "":
 		return s.blocks(CodeNodeNetwork, "%s is wanted, but the PF %s", change, s.pf.NodeNetwork)
@@ -303,6 +310,8 @@ func (s *subject) checkInterruption() []Blocker {
 // change says in words why the VFs are made anew.
 func (s *subject) change() string {
 	switch {
+	case s.fw.reload != nil:
+		return fmt.Sprintf("a change of the application firmware from %s to %s", s.fw.reload.From, s.appAfter())
 	case s.mode != modeOf(s.pf):
 		return fmt.Sprintf("a change of the eswitch mode from %s to %s", modeOf(s.pf), s.mode)
 	case s.numVFs != *s.pf.NumVFs:
@@ -323,7 +332,7 @@ func (s *subject) rebuilds() bool {
 	if !s.structure || s.pf.NumVFs == nil || !s.pf.Eswitch.Known {
 		return false
 	}
-	return *s.pf.NumVFs != s.numVFs || modeOf(s.pf) != s.mode || s.lostVF() || s.needsLegacy()
+	return s.fw.reload != nil || *s.pf.NumVFs != s.numVFs || modeOf(s.pf) != s.mode || s.lostVF() || s.needsLegacy()
 }
 
 // needsLegacy tells whether something is to be set that can be set in legacy mode
@@ -397,18 +406,19 @@ func (s *subject) groupBlockers() []Blocker {
 // because most drivers restart the port for it, and from a member of a bond or
 // bridge, because that one sets its members' MTU.
 func (s *subject) mtuBlockers() []Blocker {
-	n := s.pf.Netdev
-	if s.seat.leaves || s.mtuReached(n.MTU) || s.pf.NodeNetwork == "" && n.Master == "" {
+	n := s.mtuBlocked()
+	if s.seat.leaves || n == nil {
 		return nil
 	}
 	// What was a member's MTU when we came, its master has changed since.
 	if s.mtuExact && n.Master != "" {
-		s.mtu = 0
+		s.mtu, s.firstPorts = 0, nil
 		return nil
 	}
-	found := blocker(s.desired.pf, CodeNodeNetwork, "an MTU of %d instead of %d is wanted, but the PF %s", s.mtu, n.MTU, s.pf.NodeNetwork)
+	want := s.mtuOf(n)
+	found := blocker(s.desired.pf, CodeNodeNetwork, "an MTU of %d instead of %d is wanted, but the PF %s", want, n.MTU, s.pf.NodeNetwork)
 	if s.pf.NodeNetwork == "" {
-		found = blocker(s.desired.pf, CodePFHasMaster, "an MTU of %d instead of %d is wanted, but the PF's netdev %s is a member of %s", s.mtu, n.MTU, n.Name, masterText(n))
+		found = blocker(s.desired.pf, CodePFHasMaster, "an MTU of %d instead of %d is wanted, but the PF's netdev %s is a member of %s", want, n.MTU, n.Name, masterText(n))
 	}
 	s.mtu = 0
 	for i := range s.vfs {
@@ -423,12 +433,26 @@ func masterText(n *inventory.Netdev) string {
 	return strings.TrimSpace(n.MasterKind + " " + n.Master)
 }
 
-// mtuReached tells whether an MTU of the PF is good enough.
-func (s *subject) mtuReached(mtu int) bool {
-	if s.mtuExact {
-		return s.mtu == 0 || s.mtu == mtu
+// mtuBlocked returns the first port with another MTU than is wanted that is not
+// ours alone; nil if there is none.
+func (s *subject) mtuBlocked() *inventory.Netdev {
+	for _, n := range s.pf.Ports() {
+		if !s.reached(n) && (s.pf.NodeNetwork != "" || n.Master != "") {
+			return n
+		}
 	}
-	return mtu >= s.mtu
+	return nil
+}
+
+// firmwareText names the application firmware that decides on the mode.
+func (s *subject) firmwareText() string {
+	switch {
+	case s.fw.reload != nil:
+		return s.appAfter() + " that is wanted"
+	case s.pf.Application != nil && s.pf.Application.Running != "":
+		return s.pf.Application.Running + " that runs"
+	}
+	return "that runs"
 }
 
 // bound tells whether a VF's driver is what is wanted.

@@ -26,7 +26,14 @@ func Compute(in Input) Plan {
 		wanted[iface.PCIAddress] = true
 		p.addWanted(&in, iface, teams.of(iface.PCIAddress))
 	}
-	for _, address := range slices.Sorted(maps.Keys(in.Owned.PFs)) {
+	owned := map[string]bool{}
+	for address := range in.Owned.PFs {
+		owned[address] = true
+	}
+	for address := range in.Owned.Firmware {
+		owned[address] = true
+	}
+	for _, address := range slices.Sorted(maps.Keys(owned)) {
 		if !wanted[address] {
 			p.addGivenBack(&in, address, teams.of(address))
 		}
@@ -49,6 +56,9 @@ func (p *Plan) addWanted(in *Input, iface *sriovv1.Interface, t *team) {
 	pf := in.Observed.PF(iface.PCIAddress)
 	if pf == nil {
 		p.Blockers = append(p.Blockers, blocker(iface.PCIAddress, CodePFNotFound, "there is no PF with PCI address %s on this node", iface.PCIAddress))
+		return
+	}
+	if p.rebinding(in, pf, iface.FirmwareApp) {
 		return
 	}
 	strategy := in.Drivers.For(pf.Driver)
@@ -75,9 +85,13 @@ func (p *Plan) addGivenBack(in *Input, address string, t *team) {
 	if pf == nil {
 		return
 	}
-	owned := in.Owned.PFs[address]
+	owned, known := in.Owned.PFs[address]
 	if owned.Stale(IdentityOf(&in.Observed, pf)) {
 		p.Released = append(p.Released, address)
+		owned, known = ledger.PF{}, false
+	}
+	// A link to firmware outlives a boot.
+	if _, linked := in.Owned.Firmware[address]; !known && !linked || p.rebinding(in, pf, "") {
 		return
 	}
 	strategy := in.Drivers.For(pf.Driver)
@@ -87,7 +101,7 @@ func (p *Plan) addGivenBack(in *Input, address string, t *team) {
 		t.join(s)
 		return
 	}
-	if idle := p.add(s); idle {
+	if idle := p.add(s); idle && known {
 		p.Released = append(p.Released, address)
 	}
 }

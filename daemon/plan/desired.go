@@ -69,6 +69,8 @@ type desired struct {
 	hwtc *bool
 	// vfs by index.
 	vfs []vfWant
+	// firstPorts are the further ports by port name, when the PF is given back.
+	firstPorts map[string]portWant
 	// linkType ETH or IB, empty for any.
 	linkType string
 	external bool
@@ -181,6 +183,10 @@ func fromLedger(address string, owned ledger.PF, s driver.Strategy, pf *inventor
 	}
 	if d.structure && s.InlineModes[pf.DeviceID] != "" {
 		d.inline = initial.InlineMode
+	}
+	d.firstPorts = map[string]portWant{}
+	for _, port := range initial.Ports {
+		d.firstPorts[port.Name] = portWant{port.MTU, port.HWTCOffload}
 	}
 	// A netdev comes out of a mode change down, and VFs need their PF up.
 	d.up = d.structure && (d.numVFs > 0 || initial.Up != nil && *initial.Up)

@@ -7,5 +7,6 @@
 // daemon/apply runs its steps; the agent's report publishes it.
 //
 // The package is pure. It imports api/v1, daemon/inventory, daemon/ledger (the
-// Record), daemon/driver, daemon/hostfile and daemon/conflict; no client, logger, clock or host package.
+// Record), daemon/driver, daemon/firmware, daemon/hostfile and daemon/conflict; no
+// client, logger, clock or host package.
 package plan

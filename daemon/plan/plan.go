@@ -94,7 +94,7 @@ type Step interface {
 func (c *Chain) Structural(pf string) bool {
 	return c.has(pf, func(s Step) bool {
 		switch s.(type) {
-		case RemoveVFs, CreateVFs, SetEswitchMode:
+		case RemoveVFs, CreateVFs, SetEswitchMode, ReloadDriver:
 			return true
 		}
 		return false

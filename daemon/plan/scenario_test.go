@@ -175,6 +175,8 @@ func withoutDevice(c plan.Chain, s plan.Step) string {
 //	ovs ...            see runOVS
 //	networkmanager     readonly FOLDER
 //	rename NETDEV NAME file PATH TEXT... (\n ends a line)
+//	readonly FOLDER    file PATH TEXT...      symlink PATH TARGET   searchpath FOLDER
+//	serial PF          (a firmware file of the card's serial number)
 func newMachine(t testing.TB, script string) *simhost.Kernel {
 	t.Helper()
 	var opts simhost.Options
@@ -191,6 +193,8 @@ func newMachine(t testing.TB, script string) *simhost.Kernel {
 			opts.NoModules = append(opts.NoModules, words[1])
 		case words[0] == "networkmanager":
 			opts.NetworkManager = true
+		case words[0] == "readonly":
+			opts.ReadOnly = append(opts.ReadOnly, words[1])
 		case words[0] == "readonly":
 			opts.ReadOnly = append(opts.ReadOnly, words[1])
 		default:
@@ -232,6 +236,20 @@ func nic(t testing.TB, words []string) simhost.NIC {
 			opts = append(opts, simhost.WithoutRDMA())
 		case "nosteering":
 			opts = append(opts, simhost.WithoutSteering())
+		case "board":
+			id, media, _ := strings.Cut(value, "_")
+			opts = append(opts, simhost.Board(id, media))
+		case "apps":
+			opts = append(opts, simhost.FirmwareFiles(strings.Split(value, ",")...))
+		case "flash":
+			opts = append(opts, simhost.FlashFirmware(value))
+		case "suffix":
+			opts = append(opts, simhost.CompressedFirmware(value))
+		case "params":
+			policy, reset, _ := strings.Cut(value, ",")
+			p, _ := strconv.Atoi(policy)
+			r, _ := strconv.Atoi(reset)
+			opts = append(opts, simhost.FirmwareParams(p, r))
 		default:
 			t.Fatalf("nic option %s", w)
 		}
@@ -327,6 +345,13 @@ func (m *machine) run(command string, args []string) error {
 		return m.h.Links.SetVFMAC(ctx, m.uplink(args[0]), number(args[1]), args[2])
 	case "network":
 		m.k.SetNodeNetwork(args[0], strings.Join(args[1:], " "))
+	case "symlink":
+		_, err := m.h.Files.Link(ctx, args[0], args[1])
+		return err
+	case "searchpath":
+		return m.write("sys/module/firmware_class/parameters/path", args[0])
+	case "serial":
+		return m.k.PutFile("lib/firmware/"+simhost.SerialFirmware(simhost.AgilioNIC(simhost.At(args[0]))), "nffw nic 1")
 	case "bond":
 		return errors.Join(m.k.AddBond(args[0], simhost.BondOptions{Mode: "active-backup"}), m.k.Enslave(args[0], args[1]))
 	case "ovs":

@@ -41,12 +41,19 @@ type SetAutoprobe struct {
 }
 
 // SetLinkUp sets the PF's netdev up.
-type SetLinkUp struct{ PF string }
+type SetLinkUp struct {
+	PF string
+	// Port is the phys_port_name of a further port, or AllPorts; empty for the
+	// PF's own netdev.
+	Port string
+}
 
 // SetMTU sets the MTU of the PF's netdev.
 type SetMTU struct {
-	PF  string
-	MTU int
+	PF string
+	// Port as in SetLinkUp.
+	Port string
+	MTU  int
 	// Lowers tells that the PF's MTU is larger now: frames of a VF whose user has a
 	// larger MTU are then dropped.
 	Lowers bool
@@ -89,7 +96,9 @@ type AwaitRepresentors struct {
 // SetHWTCOffload turns the feature on the PF's netdev on or off.
 type SetHWTCOffload struct {
 	PF string
-	On bool
+	// Port as in SetLinkUp.
+	Port string
+	On   bool
 }
 
 // SetRepresentorHWTCOffload turns the feature on for the representors of VFs.
@@ -210,13 +219,13 @@ func (s SetAutoprobe) String() string {
 	return fmt.Sprintf("%s: turn autoprobe of VFs %s", s.PF, onOff(s.On))
 }
 
-func (s SetLinkUp) String() string { return s.PF + ": set link up" }
+func (s SetLinkUp) String() string { return s.PF + ": set link" + portText(s.Port) + " up" }
 
 func (s SetMTU) String() string {
 	if s.Lowers {
-		return fmt.Sprintf("%s: lower MTU to %d", s.PF, s.MTU)
+		return fmt.Sprintf("%s: lower MTU%s to %d", s.PF, portText(s.Port), s.MTU)
 	}
-	return fmt.Sprintf("%s: set MTU %d", s.PF, s.MTU)
+	return fmt.Sprintf("%s: set MTU%s %d", s.PF, portText(s.Port), s.MTU)
 }
 
 func (s SetEswitchMode) String() string {
@@ -239,7 +248,7 @@ func (s AwaitRepresentors) String() string {
 }
 
 func (s SetHWTCOffload) String() string {
-	return fmt.Sprintf("%s: turn hw-tc-offload %s", s.PF, onOff(s.On))
+	return fmt.Sprintf("%s: turn hw-tc-offload%s %s", s.PF, portText(s.Port), onOff(s.On))
 }
 
 func (s SetRepresentorHWTCOffload) String() string {

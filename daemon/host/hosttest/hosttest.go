@@ -87,6 +87,7 @@ type Spec struct {
 func Specs() []Spec {
 	return slices.Concat(
 		vfSpecs(), bindingSpecs(), linkSpecs(), bondSpecs(), eswitchSpecs(), steeringSpecs(), deviceSpecs(), doorSpecs(), ueventSpecs(),
+		firmwareSpecs(),
 	)
 }
 

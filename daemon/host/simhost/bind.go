@@ -48,6 +48,11 @@ func (k *Kernel) bind(fn *function, driver string) error {
 		k.log = append(k.log, fmt.Sprintf("%s %s: probe with driver %s failed with error -19", driver, fn.address, driver))
 		return refuse(syscall.ENODEV)
 	}
+	if driver != vfioDriver {
+		if err := k.probeNFP(fn); err != nil {
+			return err
+		}
+	}
 	k.noteEarly(fn)
 	k.attach(fn, driver)
 	return nil
@@ -99,6 +104,7 @@ func (k *Kernel) detach(fn *function) {
 			k.removeLink(l)
 		}
 		fn.physical = nil
+		k.unloadFirmware(fn)
 	}
 	if fn.netdev != nil {
 		k.removeLink(fn.netdev)

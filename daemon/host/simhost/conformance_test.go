@@ -40,9 +40,9 @@ func TestConformance(t *testing.T) {
 	ice := device("0000:17:00.0", "ice", "iavf", "1889", 9702, with(eswitch, hosttest.ModeWithoutVFs, hosttest.RepresentorPorts))
 	bnxt := device("0000:af:00.1", "bnxt_en", "bnxt_en", "16dc", 9500,
 		with(eswitch, hosttest.ModeWithVFs, hosttest.ModeWithoutVFs, hosttest.SameModeRefused, hosttest.UpForVFs))
-	nfp := with(plain, hosttest.Devlink, hosttest.HWTCOffload)
-	flower := device("0000:05:00.0", "nfp", "nfp_netvf", "6003", 9216, with(nfp, hosttest.FixedSwitchdev))
-	basic := device("0000:05:00.0", "nfp", "nfp_netvf", "6003", 9216, nfp)
+	nfp := with(plain, hosttest.Devlink)
+	flower := device("0000:05:00.0", "nfp", "nfp_netvf", "6003", 9216, with(nfp, hosttest.FixedSwitchdev, hosttest.HWTCOffload))
+	basic := device("0000:05:00.0", "nfp", "nfp_netvf", "6003", 9216, with(nfp, hosttest.ApplicationFirmware))
 	newcomer := device("0000:c1:00.0", "newcomer", "newcomer_vf", "0101", 9600, with(eswitch, hosttest.ModeWithoutVFs))
 	vfsFirst := newcomer
 	vfsFirst.Capabilities = with(eswitch, hosttest.ModeWithVFs)

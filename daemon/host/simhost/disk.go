@@ -250,6 +250,14 @@ func (k *Kernel) PutFile(name, content string) error {
 	})
 }
 
+// PutLink makes a symbolic link of the administrator's, or of the distribution's.
+func (k *Kernel) PutLink(name, target string) error {
+	return k.scenario("linking", name, func() error {
+		_, err := k.disk.place(name, &file{target: target})
+		return err
+	})
+}
+
 // RemoveFile removes a file behind the daemon's back.
 func (k *Kernel) RemoveFile(name string) {
 	k.mu.Lock()

@@ -125,6 +125,18 @@ func (d devlinkDoor) Param(ctx context.Context, h host.DevlinkHandle, name strin
 	})
 }
 
+// PermanentParam implements host.Devlink.
+func (d devlinkDoor) PermanentParam(ctx context.Context, h host.DevlinkHandle, name string) (int, error) {
+	c := call{kind: "devlink.PermanentParam", object: h.String() + "/" + name, words: "reading parameter " + name, device: h.Device, lock: h.Device}
+	return run(ctx, d.handle, c, func() (int, error) {
+		fn, err := d.k.devlinkInstance(h.Bus, h.Device)
+		if err != nil {
+			return 0, err
+		}
+		return d.k.permanentParam(fn, name)
+	})
+}
+
 // Ports implements host.Devlink.
 func (d devlinkDoor) Ports(ctx context.Context) ([]host.DevlinkPort, error) {
 	c := call{kind: "devlink.Ports", object: "all", words: "listing ports", device: "devlink", lock: allLocks}
@@ -307,6 +319,18 @@ func (d linksDoor) change(kind string, index int, value, words string) call {
 }
 
 type ethtoolDoor struct{ *handle }
+
+// FirmwareVersion implements host.Ethtool.
+func (d ethtoolDoor) FirmwareVersion(ctx context.Context, netdev string) (string, error) {
+	c := call{kind: "ethtool.FirmwareVersion", object: netdev, words: "reading the firmware version", device: netdev}
+	return run(ctx, d.handle, c, func() (string, error) {
+		l := d.k.links.byName[netdev]
+		if l == nil {
+			return "", refuse(syscall.ENODEV)
+		}
+		return l.firmwareVersion(), nil
+	})
+}
 
 // Feature implements host.Ethtool.
 func (d ethtoolDoor) Feature(ctx context.Context, netdev, feature string) (host.Feature, error) {

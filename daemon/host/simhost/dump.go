@@ -50,6 +50,9 @@ func (k *Kernel) dumpPF(b *strings.Builder, fn *function) {
 	if p.mode != "" {
 		fmt.Fprintf(b, " eswitch %s", p.mode)
 	}
+	if app := fn.card.loaded.app; app != "" {
+		fmt.Fprintf(b, " firmware %s %s", app, fn.card.loaded.version)
+	}
 	if p.steering != "" {
 		fmt.Fprintf(b, " steering %s", p.steering)
 	}

@@ -109,6 +109,8 @@ type Kernel struct {
 	ovs  *ovs
 	// networkManager is what NetworkManager has read of its settings.
 	networkManager string
+	// firmwarePath is firmware_class.path.
+	firmwarePath string
 
 	subscribers map[*subscriber]struct{}
 	log         []string
@@ -149,6 +151,9 @@ func New(opts Options) *Kernel {
 		subscribers: map[*subscriber]struct{}{},
 		gen:         &generation{dead: make(chan struct{})},
 	}
+	for i := range opts.NICs {
+		k.disk.firmware(&opts.NICs[i])
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.boot()
@@ -169,7 +174,7 @@ func (k *Kernel) boot() {
 	k.rdmas = 0
 	k.cards = nil
 	k.links = newLinks()
-	k.log = nil
+	k.firmwarePath = ""
 	k.addLink(&link{name: "lo", mac: "00:00:00:00:00:00", mtu: 65536, up: true, role: roleOther})
 	k.addManagement()
 	k.startNetworkManager()
@@ -178,6 +183,8 @@ func (k *Kernel) boot() {
 	}
 	k.ovs.restart(!k.opts.NoOVS)
 	k.reconfigureOVS()
+	// What was said at boot is of no interest.
+	k.log = nil
 }
 
 // Host returns the doors to the machine for the living caller. After a crash

@@ -140,14 +140,13 @@ func (k *Kernel) addPFNetdev(fn *function) {
 	k.addFurther(fn)
 }
 
-// addFurther adds the netdevs of a PF besides the one of its first port, which
-// are up from the start.
+// addFurther adds the netdevs of a PF besides the one of its first port.
 func (k *Kernel) addFurther(fn *function) {
 	c := fn.card
 	add := func(name string, number int, role linkRole) {
 		l := &link{
 			name: name, mac: fn.at.mac(fmt.Sprintf("%02x:15", 0x10+4*number)), mtu: 1500, role: role, fn: fn, port: number,
-			up: true, linked: true, offload: c.offloadDefault,
+			offload: c.offloadDefault,
 		}
 		fn.physical = append(fn.physical, l)
 		k.addLink(l)
@@ -316,12 +315,19 @@ func reportedVFMAC(pf *function, index int) string {
 }
 
 // switchID is phys_switch_id: on mlx5 that of the card, the same on all ports,
-// and only in switchdev mode.
+// and only in switchdev mode; on nfp the serial number, with any application
+// (nfp_devlink_port_register).
 func switchID(l *link) string {
-	if l.fn == nil || l.fn.pf == nil || l.fn.pf.mode != modeSwitchdev || l.role == roleControl {
+	if l.fn == nil || l.fn.pf == nil || l.role == roleControl {
 		return ""
 	}
 	c := l.fn.card
+	if c.nfp != nil {
+		return fmt.Sprintf("%x", c.serial())
+	}
+	if l.fn.pf.mode != modeSwitchdev {
+		return ""
+	}
 	return strings.ReplaceAll(c.macs[0], ":", "")[:6] + "0003" + strings.ReplaceAll(c.macs[0], ":", "")[6:]
 }
 

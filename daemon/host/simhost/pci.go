@@ -80,6 +80,10 @@ type card struct {
 	NIC
 	ports []*function
 	lag   lag
+	// loaded is what runs on an Agilio, total its sriov_totalvfs where the
+	// application does not say.
+	loaded loaded
+	total  int
 }
 
 // physical is what a PF has more than other functions.
@@ -136,7 +140,7 @@ func (k *Kernel) addManagement() {
 
 // addCard puts a card into the machine and binds its driver.
 func (k *Kernel) addCard(n NIC) {
-	c := &card{NIC: n}
+	c := &card{NIC: n, total: n.totalVFs}
 	k.cards = append(k.cards, c)
 	k.drivers[n.driver], k.drivers[n.vfDriver] = true, true
 	class := classEthernet
@@ -153,9 +157,12 @@ func (k *Kernel) addCard(n NIC) {
 		c.ports = append(c.ports, fn)
 		k.addFunction(fn)
 		fn.pf.autoprobe = true
-		k.attach(fn, n.driver)
+		_ = k.bind(fn, n.driver)
 		if fn.netdev != nil {
 			fn.netdev.up, fn.netdev.linked = !n.down, !n.down
+		}
+		for _, l := range fn.physical {
+			l.up = l.role == rolePort && !n.down
 		}
 	}
 }

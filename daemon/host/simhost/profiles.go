@@ -101,6 +101,8 @@ type NIC struct {
 	furtherPorts int
 	// flower: the PF has a netdev without a port, and a representor of its own (nfp).
 	flower bool
+	// nfp is set for an Agilio.
+	nfp *nfp
 }
 
 // NICOption changes a profile.

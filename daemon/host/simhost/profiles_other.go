@@ -88,21 +88,20 @@ func BCM57414(opts ...NICOption) NIC {
 }
 
 // AgilioFlower is a Corigine Agilio CX with two 25 Gb/s ports on one PF at
-// 0000:05:00.0 that runs the flower firmware: always in switchdev mode. Its
+// 0000:05:00.0 that runs the flower firmware, which an administrator has linked as
+// the guides say: always in switchdev mode. Its
 // netdevs are the physical ports ens3np0 and ens3np1 and, without a port name,
 // the PF's own, ens3. Rules: drivers/net/ethernet/netronome/nfp.
 func AgilioFlower(opts ...NICOption) NIC {
 	n := agilio()
-	n.eswitch, n.offloadDefault = true, true
-	n.firmware, n.flower = "aotc-2.14.A.6", true
+	n.nfp.linked = "flower"
 	return n.with(opts)
 }
 
-// AgilioNIC is the same card with the basic firmware nic, which has no eswitch.
+// AgilioNIC is the same card with the basic firmware nic, which has no eswitch;
+// flower is on the disk.
 func AgilioNIC(opts ...NICOption) NIC {
-	n := agilio()
-	n.firmware = "nic-2.1.16.1"
-	return n.with(opts)
+	return agilio().with(opts)
 }
 
 func agilio() NIC {
@@ -115,7 +114,6 @@ func agilio() NIC {
 			maxMTU:          9216,
 			devlink:         true,
 			rules:           rules{fixed: true},
-			offload:         true,
 			portName:        true,
 			board:           "AMDA0099-0001",
 			firmwareVersion: "fw.app",
@@ -132,6 +130,7 @@ func agilio() NIC {
 		speedMbps: 25000,
 
 		furtherPorts: 1,
+		nfp:          &nfp{media: "2x25", apps: []string{"nic", "flower"}, params: true, policy: policyDisk, reset: resetDisk},
 	}
 }
 

@@ -105,7 +105,10 @@ func (k *Kernel) root() *node {
 			return folder(
 				entry{"1", func() *node { return folder(entry{"mountinfo", k.mountinfo}) }},
 				entry{"sys", func() *node {
-					return nested("kernel/random", folder(entry{"boot_id", func() *node { return text(k.bootID()) }}))
+					return nested("kernel", folder(
+						entry{"osrelease", func() *node { return text(kernelRelease) }},
+						entry{"random", func() *node { return folder(entry{"boot_id", func() *node { return text(k.bootID()) }}) }},
+					))
 				}},
 			)
 		}},
@@ -133,6 +136,7 @@ func (k *Kernel) sys() *node {
 		}},
 		entry{"devices", k.devices},
 		entry{"kernel", k.sysKernel},
+		entry{"module", k.sysModule},
 	)
 }
 
@@ -236,7 +240,7 @@ func (k *Kernel) device(fn *function) *node {
 
 var deviceFiles = [...]string{
 	"vendor", "device", "class", "subsystem_vendor", "subsystem_device", "driver_override", "numa_node",
-	"uevent", "subsystem", "driver", "iommu_group", "physfn", "net", "infiniband",
+	"uevent", "config", "subsystem", "driver", "iommu_group", "physfn", "net", "infiniband",
 }
 
 var sriovFiles = [...]string{
@@ -280,6 +284,11 @@ func (k *Kernel) deviceEntry(fn *function, name string) *node {
 		return text(strconv.Itoa(fn.numa))
 	case "uevent":
 		return k.deviceUevent(fn)
+	case "config":
+		if fn.pf == nil || fn.card.nfp == nil {
+			return nil
+		}
+		return &node{read: func() (string, error) { return configSpace(fn), nil }}
 	}
 	if strings.HasPrefix(name, "sriov_") || strings.HasPrefix(name, "virtfn") {
 		return k.sriovEntry(fn, name)
