@@ -143,6 +143,12 @@ func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken bool) err
 	}
 	kept := map[string]bool{}
 	for _, spec := range s.specs {
+		for _, b := range spec.Bonds {
+			// A bond that was handed over keeps its members, and they its MTU.
+			for _, pf := range b.Members {
+				kept[pf] = kept[pf] || b.Ownership == sriovv1.OwnershipAdopted && len(s.specs) > 1
+			}
+		}
 		for i := range spec.Interfaces {
 			// Once somebody else managed a PF, its first state is nothing to go back to.
 			if spec.Interfaces[i].ExternallyManaged && len(s.specs) > 1 {
