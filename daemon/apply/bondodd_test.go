@@ -10,6 +10,7 @@ import (
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/apply"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 )
@@ -134,6 +135,44 @@ func TestLAGBroken(t *testing.T) {
 		}
 		if got := codes(&turn); len(got) != 1 || got[0] != pf0+" LAGVFsBound" || !strings.Contains(turn.result.Failures[0].Remedy, "reload the driver") {
 			return fmt.Errorf("failures are %v", got)
+		}
+		return nil
+	})
+}
+
+// A port that somebody sets up between the plan and the step is set down again: a
+// bond takes no member that is up.
+func TestMemberSetUpMeanwhile(t *testing.T) {
+	onLAG(t, simhost.Options{}, func(ctx context.Context, k *simhost.Kernel) error {
+		spec := lagSpec()
+		if err := stabilize(ctx, k, spec); err != nil {
+			return err
+		}
+		set := onLink("ens41f1np1", func(ctx context.Context, l host.Links, index int) error { return l.SetUp(ctx, index, true) })
+		for _, vf := range []string{"0000:5f:00.2", "0000:5f:00.3", "0000:5f:01.2", "0000:5f:01.3"} {
+			if err := k.Admin().FS.WriteFile(ctx, "sys/bus/pci/drivers/mlx5_core/unbind", []byte(vf)); err != nil {
+				return err
+			}
+		}
+		if err := k.Release("ens41f1np1"); err != nil {
+			return err
+		}
+		k.Settle()
+		h := k.Host()
+		led, err := ledger.Open(ctx, k.Store())
+		if err != nil {
+			return err
+		}
+		observed, p, err := look(ctx, h, spec, led)
+		if err != nil {
+			return err
+		}
+		if err := set(ctx, k); err != nil {
+			return err
+		}
+		result := apply.Run(ctx, h, led, observed, p)
+		if f := k.Forbidden(); result.Err() != nil || len(f) > 0 || k.LAG(pf0) != "active" {
+			return fmt.Errorf("%w, forbidden %v, LAG %s", result.Err(), f, k.LAG(pf0))
 		}
 		return nil
 	})

@@ -150,6 +150,12 @@ func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken, rebooted
 	}
 	kept := map[string]bool{}
 	for _, spec := range s.specs {
+		for _, b := range spec.Bonds {
+			// A bond that was handed over keeps its members, and they its MTU.
+			for _, pf := range b.Members {
+				kept[pf] = kept[pf] || b.Ownership == sriovv1.OwnershipAdopted && len(s.specs) > 1
+			}
+		}
 		for i := range spec.Interfaces {
 			// A link to firmware outlives the boot in which it was made.
 			if spec.Interfaces[i].FirmwareApp != "" && rebooted {

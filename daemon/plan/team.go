@@ -212,7 +212,12 @@ func (t *team) check(in *Input) []Blocker {
 		out = append(out, w.check(in, t)...)
 	}
 	for _, s := range t.subjects {
-		out = append(out, s.check()...)
+		blockers := s.check()
+		if len(blockers) == 0 && s.bridges.attached() {
+			// A bond takes no port of a bridge.
+			blockers = s.bridges.planRemoval(false)
+		}
+		out = append(out, blockers...)
 	}
 	return out
 }

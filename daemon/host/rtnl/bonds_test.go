@@ -39,7 +39,7 @@ func TestParseBonds(t *testing.T) {
 			nested(nl.IFLA_INFO_DATA, nl.NewRtAttr(bondMode, []byte{1}), nl.NewRtAttr(bondXmitHashPolicy, []byte{9}))))
 	got := parseBonds([][]byte{
 		lacp, member(12, "ens1f1np1", 9, 0, 0, 2), uplink(), member(11, "ens1f0np0", 9, 0, 0, 2), backup,
-		member(14, "eth0", 5, 0, 0, 0), member(13, "eth1", 5, 1, 2, 0), []byte{1, 2, 3},
+		member(14, "eth0", 5, 0, 0, 0), member(13, "eth1", 5, 1, 2, 0), {1, 2, 3},
 	})
 	want := []host.Bond{
 		{Index: 5, Name: "bond0", BondOptions: host.BondOptions{Mode: "active-backup", XmitHashPolicy: "unknown(9)"}, Members: []host.BondMember{
