@@ -12,8 +12,10 @@ import (
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/apply"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
@@ -119,7 +121,7 @@ func TestNodeGUIDs(t *testing.T) {
 	})
 }
 
-// A pod that gets a VF between plan and rebind keeps it.
+// A VF that a pod holds is not probed again before the pod is gone.
 func TestRebindInUse(t *testing.T) {
 	on(t, func(ctx context.Context, k *simhost.Kernel) error {
 		spec := grouped(func(a, _ *sriovv1.VfGroup) { a.IsRdma = true })
@@ -145,6 +147,38 @@ func TestRebindInUse(t *testing.T) {
 			err = fmt.Errorf("after the pod, VF 0 has %+v", vfs[0].RDMA)
 		}
 		return errors.Join(err, forbidden(k))
+	})
+}
+
+// meddling lets something happen after a VF got its MAC.
+type meddling struct {
+	host.Links
+	then func() error
+}
+
+func (m meddling) SetVFMAC(ctx context.Context, index, vf int, mac string) error {
+	return errors.Join(m.Links.SetVFMAC(ctx, index, vf, mac), m.then())
+}
+
+// A VF that the chain itself has made may be in a pod before it is probed again.
+func TestRebindOfNewVF(t *testing.T) {
+	on(t, func(ctx context.Context, k *simhost.Kernel) error {
+		spec := one(pf0, func(i *sriovv1.Interface) { i.NumVfs, i.VfGroups[0].VfRange.Last, i.VfGroups[0].IsRdma = 1, 0, true })
+		h := k.Host()
+		led, err := ledger.Open(ctx, k.Store())
+		if err != nil {
+			return err
+		}
+		observed, p, err := look(ctx, h, spec, led)
+		if err != nil {
+			return err
+		}
+		h.Links = meddling{h.Links, func() error { return k.AssignVF(vfA, "default/web") }}
+		result := apply.Run(ctx, h, led, observed, p)
+		if diff := cmp.Diff([]string{pf0 + " PlanOutdated"}, codes(&turn{result: result})); diff != "" {
+			return fmt.Errorf("failures:\n%s\n%w", diff, result.Err())
+		}
+		return forbidden(k)
 	})
 }
 

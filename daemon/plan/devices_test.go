@@ -53,7 +53,7 @@ func TestGUIDs(t *testing.T) {
 		if rapid.Bool().Draw(rt, "vendor's") {
 			first[3], first[4] = 3, 0
 		}
-		first[0] &^= 3
+		first[0], first[7] = first[0]&^3, first[7]|1
 		second := slices.Clone(first)
 		second[rapid.SampledFrom([]int{0, 1, 2, 5, 6, 7}).Draw(rt, "differs in")] ^= 0x10
 		text := func(guid []byte) string { return strings.ReplaceAll(fmt.Sprintf("% x", guid), " ", ":") }
@@ -165,19 +165,29 @@ func TestForeignVDPA(t *testing.T) {
 	const pf = "0000:3b:00.0"
 	for _, c := range []struct {
 		name, kind, want string
+		change           func(*sriovv1.VfGroup)
 		steps            []string
 	}{
-		{"mine", "vhost", "vhost", nil},
-		{"mine", "vhost", "", nil},
-		{"mine", "virtio", "vhost", []string{"make the vDPA device of VF 0 a vhost device"}},
-		{"vdpa:0000:3b:00.2", "vhost", "", []string{"remove the vDPA device of VF 0"}},
+		{"mine", "vhost", "vhost", nil, nil},
+		{"mine", "vhost", "", nil, nil},
+		{"mine", "virtio", "vhost", nil, []string{"make the vDPA device of VF 0 a vhost device"}},
+		{"vdpa:0000:3b:00.2", "vhost", "", nil, []string{"remove the vDPA device of VF 0"}},
+		// It would end with the VF's driver anyway.
+		{"mine", "vhost", "", func(g *sriovv1.VfGroup) { g.DeviceType = "vfio-pci" },
+			[]string{"remove the vDPA device of VF 0", "bind VF 0 to vfio-pci"}},
+		{"mine", "vhost", "vhost", func(g *sriovv1.VfGroup) { g.IsRdma = true }, []string{
+			"remove the vDPA device of VF 0", "bind VF 0 to its driver again for its RDMA device", "make a vhost vDPA device of VF 0",
+		}},
 	} {
 		node := looked(t, "nic cx6dx\nautoprobe "+pf+" 0\nnumvfs "+pf+" 1\nmode "+pf+" switchdev\noffload enp59s0f0np0 on\nup enp59s0f0np0\nautoprobe "+pf+" 1\nbind "+pf+" 0 mlx5_core\nmac "+pf+" 0 02:00:00:00:00:01")
 		node.PFs[0].VFs[0].VDPA = &inventory.VDPA{Name: c.name, Type: c.kind}
 		spec := guideSpec(pf, 1)
 		spec.VfGroups[0].VdpaType = c.want
+		if c.change != nil {
+			c.change(&spec.VfGroups[0])
+		}
 		if diff := cmp.Diff(c.steps, stepsOn(compute(node, spec), pf)); diff != "" {
-			t.Errorf("%+v:\n%s", c, diff)
+			t.Errorf("%s %s, %q wanted:\n%s", c.name, c.kind, c.want, diff)
 		}
 	}
 }
