@@ -312,8 +312,9 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": -1}}}}`))
 	f.Add([]byte(`{"version": 2, "pfs": {"0000:5f:00.0": {"initial": {"numVfs": 1, "vfs": [{"index": 99999, "driver": "a/b"}]}}}}`))
 	f.Add([]byte(`{"version": 2, "orders": {"octep": "ModeFirst", "a/b": ""}}`))
-	f.Add([]byte(`{"version": 4}`))
 	f.Add([]byte(`{"version": 3, "bonds": {"bond1": {"bootID": "b", "members": ["0000:5f:00.0", "a/b"]}}}`))
+	f.Add([]byte(`{"version": 3, "boot": {"bootID": "b", "units": ["a.service"], "files": ["etc/systemd/system/a.service"]}}`))
+	f.Add([]byte(`{"version": 1000}`))
 	f.Add([]byte(``))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := ledger.Open(t.Context(), memory(data))

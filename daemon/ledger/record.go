@@ -21,6 +21,8 @@ type Record struct {
 	Orders map[string]string `json:"orders,omitempty"`
 	// Bridges of Open vSwitch by PCI address of their uplink. They outlive the PFs.
 	Bridges map[string]Bridge `json:"bridges,omitempty"`
+	// Boot is what we installed for the boot; it outlives boots.
+	Boot Boot `json:"boot,omitzero"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -107,6 +109,7 @@ func (r Record) clone() Record {
 	r.Orders = maps.Clone(r.Orders)
 	r.Bonds = maps.Clone(r.Bonds)
 	r.Bridges = maps.Clone(r.Bridges)
+	r.Boot.Units, r.Boot.Files, r.Boot.Folders = slices.Clone(r.Boot.Units), slices.Clone(r.Boot.Files), slices.Clone(r.Boot.Folders)
 	return r
 }
 

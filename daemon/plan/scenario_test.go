@@ -84,6 +84,13 @@ func setSection(a *txtar.Archive, name, data string) {
 // one step each.
 func planText(t *testing.T, a *txtar.Archive) string {
 	t.Helper()
+	in, observed := inputOf(t, a)
+	return text(plan.Compute(in), observed)
+}
+
+// inputOf is what a scenario plans from.
+func inputOf(t *testing.T, a *txtar.Archive) (plan.Input, inventory.Node) {
+	t.Helper()
 	k := newMachine(t, string(section(a, "machine")))
 	defer k.Close()
 	in := plan.Input{Drivers: driver.Default()}
@@ -101,7 +108,7 @@ func planText(t *testing.T, a *txtar.Archive) string {
 	if in.Observed, err = observe.Node(t.Context(), k.Admin()); err != nil {
 		t.Fatal(err)
 	}
-	return text(plan.Compute(in), in.Observed)
+	return in, in.Observed
 }
 
 func text(p plan.Plan, observed inventory.Node) string {

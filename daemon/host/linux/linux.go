@@ -16,6 +16,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/podresources"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/sysfs"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/systemd"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/uevent"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/vdpa"
 )
@@ -82,6 +83,7 @@ func Open(o Options) (host.Host, io.Closer, error) {
 		Log:     kmsg.New(filepath.Join(root, "dev/kmsg")),
 		OVS:     &ovs.Client{Sockets: ovsSockets(root, o.OVSSocket)},
 		VDPA:    &vdpa.Client{},
+		Systemd: systemd.New(root),
 	}, closers{attributes, own}, nil
 }
 

@@ -26,6 +26,8 @@ type Options struct {
 	NoLACPPartner bool
 	// NoOVS leaves the machine without Open vSwitch.
 	NoOVS bool
+	// NoSystemd is a machine with another init.
+	NoSystemd bool
 	// Delays of what the real kernel does later or slowly.
 	Delays Delays
 }
@@ -103,8 +105,9 @@ type Kernel struct {
 	nodeNetwork map[string]string
 	stored      map[string][]byte
 	// disk are files and folders outside of sysfs and procfs, by path.
-	disk disk
-	ovs  *ovs
+	disk    disk
+	ovs     *ovs
+	systemd systemd
 
 	subscribers map[*subscriber]struct{}
 	log         []string
@@ -173,6 +176,7 @@ func (k *Kernel) boot() {
 	}
 	k.ovs.restart(!k.opts.NoOVS)
 	k.reconfigureOVS()
+	k.bootSystemd()
 }
 
 // Host returns the doors to the machine for the living caller. After a crash
@@ -200,8 +204,14 @@ func (k *Kernel) Restart() {
 
 // Reboot starts the machine again. VFs, eswitch and steering modes, offload
 // features, bindings, admin MACs and bonds are lost; files and the host's own
-// network configuration stay; pods are gone until they are assigned again.
+// network configuration stay; pods are gone until they are assigned again. It
+// returns when the units that AtBoot runs have ended.
 func (k *Kernel) Reboot() {
+	k.reset()
+	k.startUnits()
+}
+
+func (k *Kernel) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.stop()
