@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -26,8 +27,17 @@ func main() {
 	cmd := newCommand()
 	if err := cmd.ExecuteContext(ctrl.SetupSignalHandler()); err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
-		os.Exit(render.ExitCode(err))
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode of a process that ends with err.
+func exitCode(err error) int {
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return render.ExitCode(err)
 }
 
 func newCommand() *cobra.Command {

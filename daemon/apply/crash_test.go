@@ -152,6 +152,8 @@ func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeSt
 	maps.DeleteFunc(found.PFs, func(_ string, pf ledger.PF) bool { return pf.BootID != observed.BootID })
 	maps.DeleteFunc(found.Bonds, func(_ string, b ledger.Bond) bool { return b.BootID != observed.BootID })
 	forgetEarlier(&found, observed.BootID)
+	// What is installed for the boot is compared as files.
+	found.Boot = ledger.Boot{}
 	dump := k.Dump()
 	if !p.Empty() {
 		// The orders of VFs and mode take turns while an unknown driver refuses
