@@ -102,6 +102,10 @@ func (m *manager) links(unit string) []string {
 func (m *manager) disable(units []string, _ bool) ([]change, *dbus.Error) {
 	var changes []change
 	for _, unit := range units {
+		// As newer ones do.
+		if _, ok := m.file(unit); !ok && len(m.links(unit)) == 0 {
+			return nil, dbus.NewError("org.freedesktop.systemd1.NoSuchUnit", []any{"Unit " + unit + " does not exist."})
+		}
 		for _, link := range m.links(unit) {
 			if err := os.Remove(link); err != nil {
 				return nil, dbus.MakeFailedError(err)
