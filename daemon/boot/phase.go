@@ -108,21 +108,26 @@ func (r *Run) carryOut(ctx context.Context) error {
 	return r.judge(ctx, failures)
 }
 
-// look observes and plans.
+// look observes and plans. Bridges of Open vSwitch are none of a boot's business:
+// they are in its own database, and it plugs them again itself when their ports
+// appear. That it does not run yet must not keep VFs from being made.
 func (r *Run) look(ctx context.Context) (plan.Input, error) {
 	observed, err := observe.Node(ctx, r.Host)
 	if err != nil {
 		return plan.Input{}, fmt.Errorf("observing the host: %w", err)
 	}
+	spec := r.state.Spec
+	spec.Bridges, observed.OVS = sriovv1.Bridges{}, inventory.OVS{}
 	return plan.Input{
-		Spec: r.state.Spec, Observed: observed, Owned: r.owned(), Drivers: r.Drivers, Unbound: true,
+		Spec: spec, Observed: observed, Owned: r.owned(), Drivers: r.Drivers, Unbound: true,
 	}, nil
 }
 
-// owned is the ledger's record without PFs that are not in the state: giving them
-// back is the daemon's.
+// owned is the ledger's record without bridges, see look, and without PFs that are
+// not in the state: giving them back is the daemon's.
 func (r *Run) owned() ledger.Record {
 	record := r.ledger.Record()
+	record.Bridges = nil
 	maps.DeleteFunc(record.PFs, func(address string, _ ledger.PF) bool { return !r.wants(address) })
 	return record
 }

@@ -174,9 +174,9 @@ func (k *Kernel) boot() {
 	for i := range k.opts.NICs {
 		k.addCard(k.opts.NICs[i])
 	}
-	k.ovs.restart(!k.opts.NoOVS)
-	k.reconfigureOVS()
 	k.bootSystemd()
+	k.ovs.restart(!k.opts.NoOVS && !k.systemd.noNetwork)
+	k.reconfigureOVS()
 }
 
 // Host returns the doors to the machine for the living caller. After a crash

@@ -62,12 +62,15 @@ func (k *Kernel) startUnits() {
 	defer k.mu.Unlock()
 	start := k.systemd.start
 	if start == nil || k.opts.NoSystemd {
-		k.systemd.noNetwork, k.systemd.noKubelet = false, false
+		k.startNetwork()
+		k.systemd.noKubelet = false
 		return
 	}
 	enabled := slices.DeleteFunc(slices.Sorted(maps.Keys(k.systemd.loaded)), func(unit string) bool { return len(k.unitLinks(unit)) == 0 })
 	for _, beforeNetwork := range []bool{true, false} {
-		k.systemd.noNetwork = beforeNetwork
+		if !beforeNetwork {
+			k.startNetwork()
+		}
 		for _, unit := range enabled {
 			content := k.systemd.loaded[unit]
 			if slices.Contains(unitSetting(content, "Before"), "network-pre.target") == beforeNetwork {
@@ -76,6 +79,16 @@ func (k *Kernel) startUnits() {
 		}
 	}
 	k.systemd.noKubelet = false
+}
+
+// startNetwork starts what comes after network-pre.target: the host's own network
+// and Open vSwitch.
+func (k *Kernel) startNetwork() {
+	if k.systemd.noNetwork {
+		k.systemd.noNetwork = false
+		k.ovs.restart(!k.opts.NoOVS)
+		k.reconfigureOVS()
+	}
 }
 
 // startUnit runs one unit to its end. Called with the lock held.
