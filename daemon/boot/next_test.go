@@ -54,8 +54,8 @@ func todo(pfs ...string) plan.Plan {
 	return p
 }
 
-func bond(name string, members ...string) sriovv1.Bond {
-	return sriovv1.Bond{BondSpec: sriovv1.BondSpec{Name: name}, Members: members}
+func bond(members ...string) sriovv1.Bond {
+	return sriovv1.Bond{BondSpec: sriovv1.BondSpec{Name: "b"}, Members: members}
 }
 
 func bridge(name, uplink string) sriovv1.OVSConfigExt {
@@ -84,16 +84,16 @@ func TestNext(t *testing.T) {
 		"a PF that cannot yet be":   {before: vfs{pfA: 2, pfC: 1}, now: vfs{pfC: 1}, found: vfs{pfA: 2, pfC: 1}, todo: todo(pfA), want: vfs{pfA: 2, pfC: 1}},
 		"only links are to be done": {before: vfs{pfA: 2}, now: vfs{pfA: 2}, found: vfs{pfA: 2}, todo: todo(pfA), want: vfs{pfA: 2}},
 		"one port of a bond waits": {
-			before: vfs{pfA: 2, pfB: 2, pfC: 1}, now: vfs{pfA: 4, pfB: 4, pfC: 2}, bonds: []sriovv1.Bond{bond("b", pfA, pfB)},
+			before: vfs{pfA: 2, pfB: 2, pfC: 1}, now: vfs{pfA: 4, pfB: 4, pfC: 2}, bonds: []sriovv1.Bond{bond(pfA, pfB)},
 			found: vfs{pfA: 2, pfB: 4, pfC: 2}, todo: todo(pfA), want: vfs{pfA: 2, pfB: 2, pfC: 2},
 		},
 		"a bond that goes waits": {
-			before: vfs{pfA: 2, pfB: 2}, beforeBonds: []sriovv1.Bond{bond("b", pfA, pfB)}, now: vfs{pfA: 3, pfB: 3},
-			found: vfs{pfA: 3, pfB: 2}, todo: todo(pfB), want: vfs{pfA: 2, pfB: 2}, wantBonds: []sriovv1.Bond{bond("b", pfA, pfB)},
+			before: vfs{pfA: 2, pfB: 2}, beforeBonds: []sriovv1.Bond{bond(pfA, pfB)}, now: vfs{pfA: 3, pfB: 3},
+			found: vfs{pfA: 3, pfB: 2}, todo: todo(pfB), want: vfs{pfA: 2, pfB: 2}, wantBonds: []sriovv1.Bond{bond(pfA, pfB)},
 		},
 		"a bond and a bridge in force": {
-			now: vfs{pfA: 2, pfB: 2}, bonds: []sriovv1.Bond{bond("b", pfA, pfB)}, bridges: []sriovv1.OVSConfigExt{bridge("br", pfA)},
-			found: vfs{pfA: 2, pfB: 2}, want: vfs{pfA: 2, pfB: 2}, wantBonds: []sriovv1.Bond{bond("b", pfA, pfB)}, wantBridges: []sriovv1.OVSConfigExt{bridge("br", pfA)},
+			now: vfs{pfA: 2, pfB: 2}, bonds: []sriovv1.Bond{bond(pfA, pfB)}, bridges: []sriovv1.OVSConfigExt{bridge("br", pfA)},
+			found: vfs{pfA: 2, pfB: 2}, want: vfs{pfA: 2, pfB: 2}, wantBonds: []sriovv1.Bond{bond(pfA, pfB)}, wantBridges: []sriovv1.OVSConfigExt{bridge("br", pfA)},
 		},
 		"a bridge on a PF that waits": {
 			now: vfs{pfA: 2}, bridges: []sriovv1.OVSConfigExt{bridge("br", pfA)}, found: vfs{pfA: 0}, todo: todo(pfA), want: vfs{},

@@ -26,7 +26,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
 
-// ErrKubelet: a kubelet runs, so that pods may use VFs and the daemon is at work.
+// ErrKubelet says that a kubelet runs, so that pods may use VFs and the daemon is at work.
 var ErrKubelet = errors.New("a kubelet runs on this node: that is no boot any more, and what is to be done is the daemon's")
 
 // passes bounds how often one phase plans: a plan may leave what only the next one

@@ -32,7 +32,7 @@ const StateVersion = 1
 // etcd is larger than 1.5 MiB.
 const maxState = 4 << 20
 
-// ErrState: what is to be done at boot is not known, so that nothing is done.
+// ErrState says that it is not known what is to be done at boot: nothing is done.
 var ErrState = errors.New("the state for the boot cannot be used")
 
 // State is what a boot has to know, because there is no API server to ask.

@@ -158,6 +158,9 @@ func New(opts Options) *Kernel {
 func (k *Kernel) boot() {
 	k.epoch++
 	k.boots++
+	k.bootSystemd()
+	// Nothing follows the links that come now.
+	k.ovs.restart(false)
 	k.off = make(chan struct{})
 	k.held = map[string]chan struct{}{}
 	k.functions = map[string]*function{}
@@ -174,7 +177,6 @@ func (k *Kernel) boot() {
 	for i := range k.opts.NICs {
 		k.addCard(k.opts.NICs[i])
 	}
-	k.bootSystemd()
 	k.ovs.restart(!k.opts.NoOVS && !k.systemd.noNetwork)
 	k.reconfigureOVS()
 }
