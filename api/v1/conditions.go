@@ -19,6 +19,9 @@ const (
 	// representor, and every bond is there with its ports and is not known not to
 	// be offloaded.
 	ConditionOffloadReady = "OffloadReady"
+	// ConditionBootReady is true on a node state when the node is prepared for its
+	// next boot as configurationMode says, and the last boot went well.
+	ConditionBootReady = "BootReady"
 )
 
 // Reasons of conditions of node states, written by the daemon.
@@ -48,6 +51,24 @@ const (
 	ReasonOffloadReady = "OffloadReady"
 	// ReasonUnknown: not known yet.
 	ReasonUnknown = "Unknown"
+)
+
+// Reasons of the condition BootReady of node states, written by the daemon.
+const (
+	// ReasonDaemonMode: nothing is installed for the boot; the daemon configures the
+	// node when it starts.
+	ReasonDaemonMode = "DaemonMode"
+	// ReasonBootInstalled: the units are installed and enabled, and what they need
+	// to know is on the node.
+	ReasonBootInstalled = "BootInstalled"
+	// ReasonNoSystemd: systemd mode is asked for, and the node does not run systemd.
+	ReasonNoSystemd = "NoSystemd"
+	// ReasonBootInstallFailed: units, program or state for the boot could not be
+	// written, or removed; the message has the machine's words.
+	ReasonBootInstallFailed = "BootInstallFailed"
+	// ReasonBootFailed: a unit failed at this boot, or left no result. What it did
+	// not do, the daemon has done or reports in Ready.
+	ReasonBootFailed = "BootFailed"
 )
 
 // Reasons of conditions of policies, written by the manager.

@@ -147,11 +147,17 @@ type System struct {
 	// +optional
 	// +kubebuilder:validation:Enum=shared;exclusive
 	RdmaMode string `json:"rdmaMode,omitempty"`
+	// configurationMode daemon or systemd; empty is daemon. In the status it is the mode in force: with systemd, units of ours
+	// configure the node's NICs at boot, before its network and its kubelet are up.
+	//
+	// +optional
+	// +kubebuilder:validation:Enum=daemon;systemd
+	ConfigurationMode string `json:"configurationMode,omitempty"`
 }
 
 // SriovNetworkNodeStateStatus is what the node says about itself. Only the daemon of the node writes it.
 type SriovNetworkNodeStateStatus struct {
-	// conditions: Ready, Reconciling, Stalled, OffloadReady.
+	// conditions: Ready, Reconciling, Stalled, OffloadReady, BootReady.
 	//
 	// +optional
 	// +listType=map

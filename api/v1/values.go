@@ -59,3 +59,12 @@ const (
 	// InventoryPartial: a fact of some PF exists and could not be read; see its blockers.
 	InventoryPartial InventoryState = "Partial"
 )
+
+// Values of configurationMode.
+const (
+	// ConfigurationDaemon: the daemon configures the node once its pod runs.
+	ConfigurationDaemon = "daemon"
+	// ConfigurationSystemd: units of ours do so at boot, before the kubelet; the
+	// daemon does the rest.
+	ConfigurationSystemd = "systemd"
+)

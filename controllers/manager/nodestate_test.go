@@ -251,6 +251,18 @@ var _ = Describe("Node states", func() {
 		Eventually(status("only-a")).Should(haveCondition(sriovv1.ConditionReady, metav1.ConditionTrue, sriovv1.ReasonAccepted))
 	})
 
+	It("says which configuration mode the operator asks for", func(ctx SpecContext) {
+		k := newCluster(ctx)
+		k.node(ctx, "a", nil)
+		k.report(ctx, "a", connectX5(0))
+		Expect(k.computed(ctx, "a").Spec.System.ConfigurationMode).To(BeEmpty())
+		k.create(ctx, &sriovv1.SriovOperatorConfig{
+			ObjectMeta: metav1.ObjectMeta{Name: sriovv1.DefaultConfigName},
+			Spec:       sriovv1.SriovOperatorConfigSpec{ConfigurationMode: sriovv1.ConfigurationSystemd},
+		})
+		Eventually(k.spec(ctx, "a")).Should(HaveField("System.ConfigurationMode", sriovv1.ConfigurationSystemd))
+	})
+
 	It("do not bring back a node that goes while its labels are written", func(ctx SpecContext) {
 		k := newCluster(ctx)
 		for range 5 {

@@ -15,13 +15,17 @@ const computedFromVersion = "1"
 
 // computedFrom hashes what the spec depends on: name and spec of the policies
 // that select the node and ask for VFs, the facts of the inventory that
-// selection uses, and the RDMA mode. Other policies and the rest of the status
+// selection uses, and the system settings. Other policies and the rest of the status
 // (numVfs, MACs, blockers) leave it alone. The switch ID counts only for nodes
 // with a bond, since it comes and goes with the eswitch mode that we set.
-func (m *merger) computedFrom(rdmaMode string) string {
+func (m *merger) computedFrom(system sriovv1.System) string {
 	buf := make([]byte, 0, 1024)
 	buf = appendString(buf, computedFromVersion)
-	buf = appendString(buf, rdmaMode)
+	buf = appendString(buf, system.RdmaMode)
+	// The default leaves the hash as it was before there was another mode.
+	if system.ConfigurationMode != "" {
+		buf = appendString(buf, system.ConfigurationMode)
+	}
 
 	asking := make([]*policy, 0, len(m.policies))
 	bonds := false

@@ -68,6 +68,7 @@ func TestComputedFrom(t *testing.T) {
 		{"PCI address", func(in *input) { in.node.Interfaces[0].PCIAddress = "0000:60:00.0" }, true},
 		{"one PF less", func(in *input) { in.node.Interfaces = in.node.Interfaces[1:] }, true},
 		{"RDMA mode", func(in *input) { in.node.RdmaMode = "exclusive" }, true},
+		{"configuration mode", func(in *input) { in.node.Systemd = true }, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,6 +112,10 @@ func TestComputedFromWithoutMatchOrInventory(t *testing.T) {
 	n.Reported = true
 	if got := set.Merge(n).Spec; got.ComputedFrom == "" || got.System.RdmaMode != "exclusive" {
 		t.Errorf("a node that reported no PF has a computed spec, got %+v", got)
+	}
+	n.Systemd = true
+	if got := set.Merge(n).Spec.System; got != (sriovv1.System{RdmaMode: "exclusive", ConfigurationMode: "systemd"}) {
+		t.Errorf("system settings are %+v", got)
 	}
 	if merge.Compile(nil).Merge(node()).Spec.ComputedFrom == "" {
 		t.Error("a spec without any policy is computed nevertheless")

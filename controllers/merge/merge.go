@@ -21,6 +21,8 @@ type Node struct {
 	Current sriovv1.SriovNetworkNodeStateSpec
 	// RdmaMode of the node's pool: shared, exclusive, or empty to leave it alone.
 	RdmaMode string
+	// Systemd tells that the node is configured at boot too, by units of its own.
+	Systemd bool
 }
 
 // Result is what one node should look like and what became of the policies.
@@ -71,7 +73,10 @@ func (s *Set) Merge(n Node) Result {
 	m.mergeBonds()
 	if n.Reported || len(m.pfs) > 0 {
 		m.spec.System.RdmaMode = n.RdmaMode
-		m.spec.ComputedFrom = m.computedFrom(n.RdmaMode)
+		if n.Systemd {
+			m.spec.System.ConfigurationMode = sriovv1.ConfigurationSystemd
+		}
+		m.spec.ComputedFrom = m.computedFrom(m.spec.System)
 		if m.isPartial() && m.isUnchanged() {
 			m.spec.ComputedFrom = n.Current.ComputedFrom
 		}

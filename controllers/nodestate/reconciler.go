@@ -62,6 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	in.Systemd = operator.Systemd
 	result := snapshot.Set.Merge(in)
 	r.Fleet.Record(snapshot, fleet.Node{
 		Name:         in.Name,

@@ -116,6 +116,7 @@ func (s *scoped) render() (*rendering, error) {
 			Name: n.Name, Labels: n.Labels, Interfaces: observed.Status.Interfaces, Reported: fleet.Reported(observed),
 			Current:  observed.Spec,
 			RdmaMode: nodestate.RdmaMode(n.Labels, s.pools, observed.Spec.System.RdmaMode),
+			Systemd:  operator.Systemd,
 		}
 		result := set.Merge(in)
 		results[n.Name] = result

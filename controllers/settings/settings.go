@@ -19,6 +19,8 @@ type Settings struct {
 	// DaemonNodes selects the nodes that run the daemon, by equality on every
 	// label. Empty: every node that is not known to run something else than Linux.
 	DaemonNodes map[string]string
+	// Systemd tells that nodes are configured at boot too, by units of their own.
+	Systemd bool
 }
 
 // Get reads the settings of the operator in a namespace.
@@ -43,6 +45,7 @@ func From(config *sriovv1.SriovOperatorConfig) Settings {
 		s.ResourcePrefix = config.Spec.ResourcePrefix
 	}
 	s.DaemonNodes = config.Spec.ConfigDaemonNodeSelector
+	s.Systemd = config.Spec.ConfigurationMode == sriovv1.ConfigurationSystemd
 	return s
 }
 

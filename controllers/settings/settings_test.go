@@ -20,6 +20,18 @@ func TestFrom(t *testing.T) {
 	}
 }
 
+func TestConfigurationMode(t *testing.T) {
+	for mode, want := range map[string]bool{"": false, "daemon": false, "systemd": true} {
+		config := &sriovv1.SriovOperatorConfig{Spec: sriovv1.SriovOperatorConfigSpec{ConfigurationMode: mode}}
+		if got := settings.From(config).Systemd; got != want {
+			t.Errorf("mode %q: systemd %t, want %t", mode, got, want)
+		}
+	}
+	if settings.From(nil).Systemd {
+		t.Error("systemd is the default")
+	}
+}
+
 func TestRunsDaemon(t *testing.T) {
 	type labels = map[string]string
 	tests := []struct {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sriov-offload/sriov-offload-operator/api/ssa"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/apply"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/boot"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
@@ -50,8 +51,11 @@ type Agent struct {
 	Drivers driver.Table
 	// Resync is the interval of the safety resync.
 	Resync time.Duration
+	// Boot keeps on the host what the next boot needs.
+	Boot boot.Keeper
 
 	ledger  *ledger.Ledger
+	boot    boot.Status
 	retries retries
 	written struct {
 		status sriovv1.SriovNetworkNodeStateStatus
@@ -69,6 +73,7 @@ func (a *Agent) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 	}
 	facts, err := a.turn(ctx, &state)
 	if err == nil {
+		a.keepBoot(ctx, &facts)
 		err = a.publish(ctx, &state, facts)
 	}
 	switch {
@@ -89,7 +94,7 @@ func (a *Agent) nextTurn(facts Facts) time.Duration {
 	if due := a.retries.due(facts.Decision.Run, time.Now()); !due.Empty() {
 		next = min(next, firstPause)
 	}
-	if facts.Decision.Verdict == WaitForDrain || awaitsOVS(facts.Plan) {
+	if facts.Decision.Verdict == WaitForDrain || awaitsOVS(facts.Plan) || facts.Boot.Reason == sriovv1.ReasonBootInstallFailed {
 		next = min(next, heldRetry)
 	}
 	if waitsForBond(facts.Plan) {
@@ -105,7 +110,7 @@ func (a *Agent) nextTurn(facts Facts) time.Duration {
 // waiting for its next try, and returns what is true afterwards. An error means
 // that the turn could not be taken; what failed on the host is in the facts.
 func (a *Agent) turn(ctx context.Context, state *sriovv1.SriovNetworkNodeState) (Facts, error) {
-	facts := Facts{Generation: state.Generation, Spec: state.Spec}
+	facts := Facts{Generation: state.Generation, Spec: state.Spec, Boot: a.boot}
 	if err := a.look(ctx, &facts); err != nil {
 		return facts, a.failedToLook(ctx, state, facts, err)
 	}

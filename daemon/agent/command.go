@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +18,7 @@ import (
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
+	"github.com/sriov-offload/sriov-offload-operator/daemon/boot"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/cleanup"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/linux"
@@ -64,6 +66,7 @@ finds on this machine as a SriovNetworkNodeState, and the plan that the spec in
 	f.BoolVar(&o.dryRun, "dry-run", false, "print inventory and plan, touch nothing; needs --once")
 	f.StringVar(&o.specFile, "spec", "", "file with a SriovNetworkNodeState whose spec --dry-run plans for")
 	cmd.AddCommand(cleanup.NewCommand())
+	cmd.AddCommand(boot.NewCommand(ledger.DefaultPath))
 	return cmd
 }
 
@@ -119,6 +122,7 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) error {
 	return Run(ctx, Options{
 		Config: restConfig, Node: o.node, Namespace: o.namespace, Host: h, Store: store,
 		MetricsBindAddress: o.metricsAddress, ProbeBindAddress: o.probeAddress,
+		Boot: boot.Keeper{NodeIP: o.nodeIP, KubeletSocket: strings.TrimPrefix(filepath.Join("/", o.kubeletSocket), "/")},
 	})
 }
 

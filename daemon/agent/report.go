@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/boot"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
@@ -31,6 +32,9 @@ type Facts struct {
 	Failed string
 	// FailedReason is the condition reason for it.
 	FailedReason string
+	// Boot is how the node is prepared for its next boot; zero when the daemon has
+	// not looked yet.
+	Boot boot.Status
 }
 
 // Report builds the whole status from facts. Conditions keep the time of their
@@ -44,6 +48,10 @@ func Report(existing sriovv1.SriovNetworkNodeStateStatus, f Facts, now metav1.Ti
 		Bonds:              existing.Bonds,
 		Bridges:            existing.Bridges,
 		Plan:               planStatus(f),
+		System:             existing.System,
+	}
+	if f.Boot.Mode != "" {
+		s.System.ConfigurationMode = f.Boot.Mode
 	}
 	if f.Observed != nil {
 		s.Inventory = inventoryState(f.Observed)
@@ -129,7 +137,7 @@ func blockerMessage(blockers []plan.Blocker) string {
 // ownConditions returns the conditions that the daemon writes. Those of other
 // writers stay theirs: what we apply, we own.
 func ownConditions(all []metav1.Condition) []metav1.Condition {
-	own := []string{sriovv1.ConditionReady, sriovv1.ConditionReconciling, sriovv1.ConditionStalled, sriovv1.ConditionOffloadReady}
+	own := []string{sriovv1.ConditionReady, sriovv1.ConditionReconciling, sriovv1.ConditionStalled, sriovv1.ConditionOffloadReady, sriovv1.ConditionBootReady}
 	return slices.DeleteFunc(slices.Clone(all), func(c metav1.Condition) bool { return !slices.Contains(own, c.Type) })
 }
 
@@ -148,6 +156,7 @@ func conditions(existing []metav1.Condition, f Facts, now metav1.Time) []metav1.
 	set(sriovv1.ConditionStalled, o.stalled, o.reason, o.message)
 	offloads, reason, message := offload(f)
 	set(sriovv1.ConditionOffloadReady, offloads, reason, message)
+	setBootReady(&out, f.Boot, f.Generation, now)
 	return out
 }
 

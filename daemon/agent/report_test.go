@@ -215,7 +215,7 @@ func TestReportLeavesConditionsOfOthersAlone(t *testing.T) {
 	if c := meta.FindStatusCondition(got.Conditions, "Drained"); c != nil {
 		t.Errorf("the report takes over %+v", c)
 	}
-	if len(got.Conditions) != 4 || len(existing.Conditions) != 1 {
+	if len(got.Conditions) != 5 || len(existing.Conditions) != 1 {
 		t.Errorf("%d conditions are reported, %d were there", len(got.Conditions), len(existing.Conditions))
 	}
 }

@@ -26,6 +26,7 @@ import (
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
+	"github.com/sriov-offload/sriov-offload-operator/daemon/boot"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
@@ -45,6 +46,8 @@ type Options struct {
 	Node, Namespace string
 	Host            host.Host
 	Store           ledger.Store
+	// Boot keeps on the host what the next boot needs; its Host is Host.
+	Boot boot.Keeper
 	// Resync is the interval of the safety resync; 0 means 30 minutes.
 	Resync time.Duration
 	// MetricsBindAddress as controller-runtime takes it; "0" turns metrics off.
@@ -77,8 +80,9 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("setting up the daemon of node %s: %w", o.Node, err)
 	}
+	o.Boot.Host = o.Host
 	agent := &Agent{
-		Client: mgr.GetClient(), Host: o.Host, Store: o.Store,
+		Boot: o.Boot, Client: mgr.GetClient(), Host: o.Host, Store: o.Store,
 		Drivers: driver.Default(), Resync: jitter(o.Resync),
 	}
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: o.Namespace, Name: o.Node}}

@@ -166,6 +166,8 @@ func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeSt
 			found.Firmware[pf] = f
 		}
 	}
+	// What is installed for the boot is compared as files.
+	found.Boot = ledger.Boot{}
 	dump := k.Dump()
 	if !p.Empty() {
 		// The orders of VFs and mode take turns while an unknown driver refuses

@@ -12,6 +12,7 @@ import (
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/apply"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/boot"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
@@ -104,6 +105,10 @@ func Run(ctx context.Context, o Options) error {
 	if o.DryRun {
 		return nil
 	}
+	// First of all: a reboot in the middle must not bring back what is given back.
+	if err := boot.Remove(ctx, r.Host, r.ledger); err != nil {
+		return stop(Failed, "removing what was installed for the boot: %w", err)
+	}
 	for failed, n := 0, 0; n < rounds; n++ {
 		todo := r.allowed()
 		if todo.Empty() && len(todo.Released)+len(todo.ReleasedBonds)+len(todo.ReleasedBridges) == 0 {
@@ -174,6 +179,9 @@ func (r *run) announce(record ledger.Record) {
 	for _, path := range slices.Sorted(maps.Keys(record.Files)) {
 		r.say("  in the end, remove /%s", path)
 	}
+	for _, path := range record.Boot.Files {
+		r.say("  first of all, remove /%s", path)
+	}
 	r.say("  in the end, delete the ledger")
 	for _, b := range r.plan.Blockers {
 		r.say("Blocked: %s", blockerText(b))
@@ -224,7 +232,7 @@ func (r *run) finish(ctx context.Context) error {
 	record := r.ledger.Record()
 	if !record.Empty() {
 		left := slices.Concat(slices.Sorted(maps.Keys(record.PFs)), slices.Sorted(maps.Keys(record.Files)),
-			slices.Sorted(maps.Keys(record.Bonds)), slices.Sorted(maps.Keys(record.Bridges)))
+			slices.Sorted(maps.Keys(record.Bonds)), slices.Sorted(maps.Keys(record.Bridges)), slices.Sorted(maps.Keys(record.Firmware)))
 		return stop(Failed, "nothing is left to be done, and the ledger still has %s", strings.Join(left, ", "))
 	}
 	return r.forgetAll(ctx)

@@ -7,6 +7,6 @@
 // would take from pods is held, unless it is forced.
 //
 // The package imports daemon/host, daemon/host/linux (the command), daemon/observe,
-// daemon/plan, daemon/apply, daemon/ledger, daemon/driver, daemon/inventory and
+// daemon/plan, daemon/apply, daemon/boot, daemon/ledger, daemon/driver, daemon/inventory and
 // api/v1; no client.
 package cleanup

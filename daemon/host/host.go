@@ -23,6 +23,7 @@ type Host struct {
 	VDPA    VDPA
 
 	NetworkManager NetworkManager
+	Systemd        Systemd
 }
 
 // FS reads and writes the attributes of sysfs and procfs. Paths are relative to
@@ -199,7 +200,8 @@ type Events interface {
 
 // Pods tells which pod holds which device.
 type Pods interface {
-	// DeviceOwners returns namespace/name by device id (PCI address for VFs).
+	// DeviceOwners returns namespace/name by device id (PCI address for VFs). With
+	// fs.ErrNotExist or ECONNREFUSED nobody listens: no kubelet runs.
 	DeviceOwners(ctx context.Context) (map[string]string, error)
 }
 

@@ -113,16 +113,6 @@ func (f Firmware) equal(o Firmware) bool {
 // Ours tells whether a link that leads to this target is ours.
 func (f Firmware) Ours(target string) bool { return slices.Contains(f.Targets, target) }
 
-func union(a, b []string) []string {
-	out := slices.Clone(a)
-	for _, s := range b {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // validFirmware checks the firmware of all cards. Paths are of files that we
 // remove: none may lead out of the root.
 func (r *Record) validFirmware() error {

@@ -316,6 +316,8 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"version": 3, "bonds": {"bond1": {"bootID": "b", "members": ["0000:5f:00.0", "a/b"]}}}`))
 	f.Add([]byte(`{"version": 3, "files": {"etc/a/b": {"folders": ["etc/a"], "pending": true}}}`))
 	f.Add([]byte(`{"version": 4}`))
+	f.Add([]byte(`{"version": 3, "boot": {"bootID": "b", "units": ["a.service"], "files": ["etc/systemd/system/a.service"]}}`))
+	f.Add([]byte(`{"version": 1000}`))
 	f.Add([]byte(``))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := ledger.Open(t.Context(), memory(data))

@@ -25,6 +25,8 @@ type Record struct {
 	Files map[string]File `json:"files,omitempty"`
 	// Firmware by PCI address of the PF. It outlives the PFs too.
 	Firmware map[string]Firmware `json:"firmware,omitempty"`
+	// Boot is what we installed for the boot; it outlives boots.
+	Boot Boot `json:"boot,omitzero"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -127,6 +129,7 @@ func (r Record) clone() Record {
 	r.Bridges = maps.Clone(r.Bridges)
 	r.Files = maps.Clone(r.Files)
 	r.Firmware = maps.Clone(r.Firmware)
+	r.Boot.Units, r.Boot.Files, r.Boot.Folders = slices.Clone(r.Boot.Units), slices.Clone(r.Boot.Files), slices.Clone(r.Boot.Folders)
 	return r
 }
 

@@ -17,6 +17,9 @@ const (
 // valid returns an error that names the first field, in the order of the record,
 // with a value that no PF can have. Names end up in paths below /sys.
 func (r *Record) valid() error {
+	if err := r.Boot.valid(); err != nil {
+		return err
+	}
 	for _, address := range slices.Sorted(maps.Keys(r.PFs)) {
 		pf := r.PFs[address]
 		where := fmt.Sprintf("pfs[%q]", address)

@@ -31,12 +31,15 @@ type subject struct {
 	// application that ran when we came.
 	fw       firmwareWork
 	firstApp string
+	// unbound: VFs are made without drivers in any case.
+	unbound bool
 }
 
 func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
 	s := &subject{
 		desired: want, pf: pf, node: &in.Observed, strategy: strategy, order: strategy.Order, bridges: newBridging(in, want.pf, pf),
-		claims: in.Observed.Claims,
+		claims:  in.Observed.Claims,
+		unbound: in.Unbound,
 	}
 	s.pf = s.bridges.freed()
 	if s.order == driver.Trial {
@@ -52,7 +55,7 @@ func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory
 // createsUnbound tells whether VFs are made without drivers: the driver is known
 // to want it, or the mode changes after them.
 func (s *subject) createsUnbound() bool {
-	return s.strategy.CreateUnbound || s.switchdev() && s.order == driver.VFsFirst
+	return s.unbound || s.strategy.CreateUnbound || s.switchdev() && s.order == driver.VFsFirst
 }
 
 // check returns the blockers that stop all work on the PF. Facts come first:

@@ -122,7 +122,7 @@ func (p *Plan) add(s *subject) (idle bool) {
 	w, waiting := s.plan()
 	stages := inStep(w)
 	if len(stages) > 0 {
-		p.Chains = append(p.Chains, Chain{PFs: []string{s.desired.pf}, Stages: stages})
+		p.Chains = append(p.Chains, Chain{PFs: []string{s.desired.pf}, Stages: stages, Parts: partsOf(w)})
 	}
 	if len(waiting) > 0 {
 		p.Waiting = append(p.Waiting, Waiting{PF: s.desired.pf, VFs: waiting})

@@ -18,6 +18,9 @@ type Input struct {
 	Observed inventory.Node
 	Owned    ledger.Record
 	Drivers  driver.Table
+	// Unbound: VFs are made without drivers, whatever the NIC; to bind them is a
+	// later stage. For a machine whose network is not up yet.
+	Unbound bool
 }
 
 // Plan is the ordered difference between desired and observed.
@@ -64,6 +67,7 @@ func (w Waiting) String() string {
 type Chain struct {
 	PFs    []string
 	Stages []Stage
+	Parts  Parts
 }
 
 // Stage holds steps that may run at the same time; stages run one after the other.

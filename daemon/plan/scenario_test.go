@@ -91,6 +91,14 @@ func setSection(a *txtar.Archive, name, data string) {
 // one step each.
 func planText(t *testing.T, a *txtar.Archive) (planned, onHost string) {
 	t.Helper()
+	in, observed := inputOf(t, a)
+	p := plan.Compute(in)
+	return text(p, observed), hostText(p)
+}
+
+// inputOf is what a scenario plans from.
+func inputOf(t *testing.T, a *txtar.Archive) (plan.Input, inventory.Node) {
+	t.Helper()
 	k := newMachine(t, string(section(a, "machine")))
 	defer k.Close()
 	in := plan.Input{Drivers: driver.Default()}
@@ -108,8 +116,7 @@ func planText(t *testing.T, a *txtar.Archive) (planned, onHost string) {
 	if in.Observed, err = observe.Node(t.Context(), k.Admin()); err != nil {
 		t.Fatal(err)
 	}
-	p := plan.Compute(in)
-	return text(p, in.Observed), hostText(p)
+	return in, in.Observed
 }
 
 func text(p plan.Plan, observed inventory.Node) string {

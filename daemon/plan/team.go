@@ -154,7 +154,7 @@ func (p *Plan) addTeam(in *Input, t *team) {
 	p.Blockers = append(p.Blockers, found...)
 	stages := inStep(works...)
 	if len(stages) > 0 {
-		p.Chains = append(p.Chains, Chain{PFs: t.addresses(), Stages: stages})
+		p.Chains = append(p.Chains, Chain{PFs: t.addresses(), Stages: stages, Parts: partsOf(works...)})
 	}
 	if idle && len(stages) == 0 && len(found) == 0 {
 		p.Released = append(p.Released, t.givenBack(in)...)

@@ -19,6 +19,7 @@ import (
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/manager"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/agent"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/boot"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
 )
 
@@ -41,6 +42,9 @@ type Options struct {
 	// ConfigFor returns the connection of one component ("manager" or a node's
 	// name); nil gives all of them Config. Tests count requests with it.
 	ConfigFor func(component string) *rest.Config
+	// Program is what daemons copy to their hosts in mode systemd; empty means the
+	// program of this process, which is large.
+	Program string
 	// ProbeFor returns the probe address of a node's daemon; nil turns probes off.
 	ProbeFor func(node string) string
 }
@@ -93,7 +97,7 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 		f.run("daemon of "+n.Name, func() error {
 			return agent.Run(ctx, agent.Options{
 				Config: configFor(n.Name), Node: n.Name, Namespace: o.Namespace,
-				Host: n.Kernel.Host(), Store: n.Kernel.Store(),
+				Host: n.Kernel.Host(), Store: n.Kernel.Store(), Boot: boot.Keeper{Program: o.Program},
 				MetricsBindAddress: "0", ProbeBindAddress: probeFor(n.Name),
 			})
 		})

@@ -3,6 +3,8 @@ package fleet_test
 import (
 	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -74,6 +76,8 @@ var _ = BeforeSuite(func(ctx context.Context) {
 		kernels[name], requests[name] = node.Kernel, &counting.Requests{}
 		options.Nodes = append(options.Nodes, node)
 	}
+	options.Program = filepath.Join(GinkgoT().TempDir(), "program")
+	Expect(os.WriteFile(options.Program, []byte("program"), 0o600)).To(Succeed())
 	probeAddress = freeAddress(ctx)
 	options.ProbeFor = func(node string) string {
 		if node == "node4" {

@@ -70,3 +70,47 @@ func TestOnDisk(t *testing.T) {
 		t.Errorf("something was written outside: %v", names)
 	}
 }
+
+// A copy has the mode that was asked for, whatever the umask. With SELinux on the
+// machine a program gets the label of programs, and nothing else does.
+func TestCopyOnDisk(t *testing.T) {
+	root, h := open(t)
+	defer syscall.Umask(syscall.Umask(0o077))
+	labelOf := func(name string) string {
+		buf := make([]byte, 100)
+		n, err := syscall.Getxattr(filepath.Join(root, name), "security.selinux", buf)
+		if err != nil {
+			return ""
+		}
+		return string(buf[:n])
+	}
+	put := func(name string, mode os.FileMode) {
+		t.Helper()
+		if _, err := h.Files.Copy(t.Context(), name, strings.NewReader("x"), mode); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(filepath.Join(root, name))
+		if err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s has mode %v, %v; want %v", name, info.Mode(), err, mode)
+		}
+	}
+	put("var/lib/state", 0o600)
+	put("var/lib/tool", 0o755)
+	if got := labelOf("var/lib/tool"); got != "" {
+		t.Errorf("label without SELinux is %q", got)
+	}
+	if err := os.MkdirAll(filepath.Join(root, "sys/fs/selinux"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "sys/fs/selinux/enforce"), []byte("1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	put("var/lib/state", 0o600)
+	put("var/lib/tool", 0o755)
+	if got := labelOf("var/lib/state"); got != "" {
+		t.Errorf("label of a state file is %q", got)
+	}
+	if got := labelOf("var/lib/tool"); got != "system_u:object_r:bin_t:s0" {
+		t.Errorf("label of a program is %q", got)
+	}
+}

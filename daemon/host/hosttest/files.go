@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
 )
@@ -19,6 +21,7 @@ func Files(t *testing.T, h host.Host) {
 		run   func(*files)
 	}{
 		{"what was put is read, and replaced as a whole", putAndReplace},
+		{"what was copied is read, digested, and replaced as a whole", copyAndDigest},
 		{"missing folders are made, named, and removed when they are empty", madeFolders},
 		{"a link is made and replaced, and never in the place of a file", links},
 		{"removing what is not there is no error", removeMissing},
@@ -73,6 +76,38 @@ func putAndReplace(s *files) {
 	}
 	s.must(s.h.Files.Remove(s.Context(), rule))
 	s.holds(rule, "")
+}
+
+func copyAndDigest(s *files) {
+	if _, err := s.h.Files.Digest(s.Context(), rule); !errors.Is(err, fs.ErrNotExist) {
+		s.Errorf("digest of what is not there: %v", err)
+	}
+	for content, digest := range map[string]string{
+		"":    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+		"abc": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+	} {
+		made, err := s.h.Files.Copy(s.Context(), rule, strings.NewReader(content), 0o700)
+		s.must(err)
+		if len(made) > 0 {
+			s.Errorf("made %v", made)
+		}
+		if data, err := s.h.FS.ReadFile(s.Context(), rule); err != nil || string(data) != content {
+			s.Errorf("%s holds %q, %v; want %q", rule, data, err, content)
+		}
+		if got, err := s.h.Files.Digest(s.Context(), rule); err != nil || got != digest {
+			s.Errorf("digest of %q is %s, %v; want %s", content, got, err, digest)
+		}
+	}
+	before, err := s.h.FS.ReadFile(s.Context(), rule)
+	s.must(err)
+	broken := iotest.ErrReader(errors.New("the source is gone"))
+	if _, err := s.h.Files.Copy(s.Context(), rule, broken, 0o700); err == nil {
+		s.Error("half a file was taken for a whole one")
+	}
+	if after, err := s.h.FS.ReadFile(s.Context(), rule); err != nil || !slices.Equal(before, after) {
+		s.Errorf("a copy that failed left %q, %v", after, err)
+	}
+	s.must(s.h.Files.Remove(s.Context(), rule))
 }
 
 func madeFolders(s *files) {

@@ -1,5 +1,5 @@
 // Package linux is the host of a real machine: sysfs, rtnl, devlink, ethtool,
-// uevent, vdpa, podresources, kmsg and ovs put together.
+// uevent, vdpa, podresources, kmsg, ovs and systemd put together.
 //
 // Flow: the folder where the machine's root is -> host.Host.
 //

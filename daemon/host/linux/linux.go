@@ -17,6 +17,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/podresources"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/sysfs"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/systemd"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/uevent"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/vdpa"
 )
@@ -88,6 +89,7 @@ func Open(o Options) (host.Host, io.Closer, error) {
 		VDPA:    &vdpa.Client{},
 
 		NetworkManager: &networkmanager.Client{Socket: filepath.Join(root, systemBus)},
+		Systemd:        systemd.New(root),
 	}, closers{attributes, own}, nil
 }
 

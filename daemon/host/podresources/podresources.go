@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"regexp"
+	"syscall"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -40,6 +42,9 @@ func (c *Client) DeviceOwners(ctx context.Context) (map[string]string, error) {
 		return nil, c.failed(fmt.Errorf("the kubelet's pod-resources socket is missing: "+
 			"mount the host's folder of it into the daemon, or tell the daemon where it is: %w", fs.ErrNotExist))
 	}
+	if err := c.listens(ctx); err != nil {
+		return nil, c.failed(err)
+	}
 	conn, err := grpc.NewClient("unix:"+c.socket,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
@@ -55,6 +60,19 @@ func (c *Client) DeviceOwners(ctx context.Context) (map[string]string, error) {
 		return nil, c.failed(err)
 	}
 	return ownersOf(answer), nil
+}
+
+// listens is ECONNREFUSED when the kubelet has left its socket behind: gRPC says
+// that in words only.
+func (c *Client) listens(ctx context.Context) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", c.socket)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("nobody listens on the kubelet's pod-resources socket: %w", syscall.ECONNREFUSED)
+	}
+	if err == nil {
+		_ = conn.Close()
+	}
+	return nil
 }
 
 func (c *Client) failed(err error) error {

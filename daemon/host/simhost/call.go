@@ -88,6 +88,7 @@ func (h *handle) host() host.Host {
 		VDPA:    vdpaDoor{h},
 
 		NetworkManager: networkManagerDoor{h},
+		Systemd:        systemdDoor{h},
 	}
 }
 

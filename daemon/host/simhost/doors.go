@@ -257,7 +257,7 @@ func (d linksDoor) NodeNetwork(ctx context.Context) (map[int]string, error) {
 	return run(ctx, d.handle, c, func() (map[int]string, error) {
 		out := map[int]string{}
 		for _, l := range d.k.links.ordered {
-			if why := d.k.nodeNetworkOf(l); why != "" {
+			if why := d.k.nodeNetworkOf(l); why != "" && !d.k.systemd.noNetwork {
 				out[l.index] = why
 			}
 		}
@@ -394,6 +394,9 @@ func (d podsDoor) DeviceOwners(ctx context.Context) (map[string]string, error) {
 	return run(ctx, d.handle, c, func() (map[string]string, error) {
 		if d.k.pods.err != nil {
 			return nil, d.k.pods.err
+		}
+		if d.k.systemd.noKubelet {
+			return nil, refuse(syscall.ECONNREFUSED)
 		}
 		return maps.Clone(d.k.pods.owners), nil
 	})

@@ -28,6 +28,8 @@ type Options struct {
 	NoOVS bool
 	// NetworkManager runs on the machine.
 	NetworkManager bool
+	// NoSystemd is a machine with another init.
+	NoSystemd bool
 	// Delays of what the real kernel does later or slowly.
 	Delays Delays
 }
@@ -105,8 +107,9 @@ type Kernel struct {
 	nodeNetwork map[string]string
 	stored      map[string][]byte
 	// disk are files and folders outside of sysfs and procfs, by path.
-	disk disk
-	ovs  *ovs
+	disk    disk
+	ovs     *ovs
+	systemd systemd
 	// networkManager is what NetworkManager has read of its settings.
 	networkManager string
 	// firmwarePath is firmware_class.path.
@@ -164,6 +167,9 @@ func New(opts Options) *Kernel {
 func (k *Kernel) boot() {
 	k.epoch++
 	k.boots++
+	k.bootSystemd()
+	// Nothing follows the links that come now.
+	k.ovs.restart(false)
 	k.off = make(chan struct{})
 	k.held = map[string]chan struct{}{}
 	k.functions = map[string]*function{}
@@ -181,7 +187,7 @@ func (k *Kernel) boot() {
 	for i := range k.opts.NICs {
 		k.addCard(k.opts.NICs[i])
 	}
-	k.ovs.restart(!k.opts.NoOVS)
+	k.ovs.restart(!k.opts.NoOVS && !k.systemd.noNetwork)
 	k.reconfigureOVS()
 	// What was said at boot is of no interest.
 	k.log = nil
@@ -212,8 +218,14 @@ func (k *Kernel) Restart() {
 
 // Reboot starts the machine again. VFs, eswitch and steering modes, offload
 // features, bindings, admin MACs and bonds are lost; files and the host's own
-// network configuration stay; pods are gone until they are assigned again.
+// network configuration stay; pods are gone until they are assigned again. It
+// returns when the units that AtBoot runs have ended.
 func (k *Kernel) Reboot() {
+	k.reset()
+	k.startUnits()
+}
+
+func (k *Kernel) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.stop()
