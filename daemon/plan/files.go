@@ -96,14 +96,16 @@ func (p *Plan) devices(in *Input) (wanted, givenBack []hostfile.Device) {
 
 // concerned tells whether a PF of the spec has something to do with files on the
 // host. NetworkManager must not be told to leave alone what others made and still
-// need: where nothing can be done about a PF that was never ours, and where the
-// node's own network may run over one of its VFs.
+// need: where nothing can be done about a PF of which nothing is ours in this boot,
+// and where the node's own network may run over one of its VFs. A PF that is not
+// there (yet) keeps its name.
 func (p *Plan) concerned(in *Input, iface *sriovv1.Interface) bool {
 	if iface.ExternallyManaged || iface.NumVfs <= 0 {
 		return false
 	}
 	pf := in.Observed.PF(iface.PCIAddress)
-	_, known := in.Owned.PFs[iface.PCIAddress]
+	owned, known := in.Owned.PFs[iface.PCIAddress]
+	known = known && (pf == nil || !owned.Stale(IdentityOf(&in.Observed, pf)))
 	switch {
 	case pf == nil || len(p.BlockersOf(iface.PCIAddress)) > 0 && !p.worksOn(iface.PCIAddress):
 		return known
