@@ -60,7 +60,11 @@ func (h *Handler) Handle(ctx context.Context, req admission.Request) admission.R
 	if len(pod.Spec.Containers) == 0 {
 		return admission.Allowed("the pod has no container")
 	}
-	wanted, warnings, err := h.wanted(ctx, pod, req.Namespace)
+	names, err := attachments(pod.Annotations, req.Namespace, h.multusNamespace)
+	if err != nil {
+		return admission.Allowed("").WithWarnings("no device resource was added: " + err.Error())
+	}
+	wanted, warnings, err := h.wanted(ctx, names)
 	if err != nil {
 		// failurePolicy Ignore lets the pod through; the API server counts the failure.
 		return admission.Errored(http.StatusInternalServerError, err)
@@ -94,13 +98,9 @@ func operations(raw []byte, first *corev1.Container) []jsonpatch.Operation {
 	)
 }
 
-// wanted is how many devices of each resource the networks of the pod need.
-// What is wrong with the annotations is a warning for who creates the pod.
-func (h *Handler) wanted(ctx context.Context, pod *corev1.Pod, namespace string) (map[corev1.ResourceName]int64, []string, error) {
-	names, err := attachments(pod.Annotations, namespace, h.multusNamespace)
-	if err != nil {
-		return nil, []string{"no device resource was added: " + err.Error()}, nil
-	}
+// wanted is how many devices of each resource these networks need.
+// A network that does not exist is a warning for who creates the pod.
+func (h *Handler) wanted(ctx context.Context, names []types.NamespacedName) (map[corev1.ResourceName]int64, []string, error) {
 	wanted := map[corev1.ResourceName]int64{}
 	var warnings []string
 	for _, name := range names {

@@ -1,10 +1,14 @@
 package injector
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
+	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
 	nadutils "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/utils"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -23,27 +27,40 @@ const (
 func attachments(annotations map[string]string, podNamespace, multusNamespace string) ([]types.NamespacedName, error) {
 	var out []types.NamespacedName
 	if text := annotations[annotationDefaultNetwork]; text != "" {
-		selected, err := nadutils.ParseNetworkAnnotation(text, multusNamespace)
+		selected, err := parse(text, multusNamespace)
 		if err != nil {
 			return nil, fmt.Errorf("reading annotation %s: %w", annotationDefaultNetwork, err)
 		}
 		// Multus takes the first and ignores the rest.
-		if len(selected) > 0 && selected[0] != nil {
+		if len(selected) > 0 {
 			out = append(out, types.NamespacedName{Namespace: selected[0].Namespace, Name: selected[0].Name})
 		}
 	}
 	if text := annotations[annotationNetworks]; text != "" {
-		selected, err := nadutils.ParseNetworkAnnotation(text, podNamespace)
+		selected, err := parse(text, podNamespace)
 		if err != nil {
 			return nil, fmt.Errorf("reading annotation %s: %w", annotationNetworks, err)
 		}
 		for _, s := range selected {
-			if s != nil {
-				out = append(out, types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
-			}
+			out = append(out, types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
 		}
 	}
 	return out, nil
+}
+
+// parse reads an annotation as Multus does. The library that both use panics on
+// a null in a list, which anybody may write.
+func parse(text, namespace string) ([]*nadv1.NetworkSelectionElement, error) {
+	if strings.ContainsAny(text, `[{"`) {
+		var selected []*nadv1.NetworkSelectionElement
+		if err := json.Unmarshal([]byte(text), &selected); err != nil {
+			return nil, err
+		}
+		if slices.Contains(selected, nil) {
+			return nil, errors.New("the list of networks has a null")
+		}
+	}
+	return nadutils.ParseNetworkAnnotation(text, namespace)
 }
 
 // inject raises the requests and limits of the first container until the pod as

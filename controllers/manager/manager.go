@@ -124,14 +124,14 @@ func New(ctx context.Context, o Options) (ctrl.Manager, error) {
 	if err := errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("ping", healthz.Ping),
-		addControllers(mgr, o),
+		addControllers(ctx, mgr, o),
 	); err != nil {
 		return nil, fmt.Errorf("setting up the manager: %w", err)
 	}
 	return mgr, nil
 }
 
-func addControllers(mgr ctrl.Manager, o Options) error {
+func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	shared := fleet.New()
 	whole, err := network.NewCluster(mgr)
 	if err != nil {
@@ -141,7 +141,7 @@ func addControllers(mgr ctrl.Manager, o Options) error {
 		injector.Register(mgr.GetWebhookServer(), injector.New(whole, o.MultusNamespace))
 	}
 	return errors.Join(
-		network.SetupWithManager(mgr, whole, o.Namespace),
+		network.SetupWithManager(ctx, mgr, whole, o.Namespace),
 		(&nodestate.Reconciler{
 			Client: mgr.GetClient(), Namespace: o.Namespace, Fleet: shared, RemovalDelay: o.RemovalDelay,
 		}).SetupWithManager(mgr),

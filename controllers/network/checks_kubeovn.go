@@ -81,21 +81,21 @@ func (f *facts) kubeOVNOffload() sriovv1.NetworkCheck {
 // loadBalancer: --enable-lb is true unless it is set.
 func (f *facts) loadBalancer() sriovv1.NetworkCheck {
 	const remedy = "install Kube-OVN with ENABLE_LB=false (Helm: func.ENABLE_LB, or features.enableLoadbalancer of chart v2)"
-	for i := range f.deployments {
-		d := &f.deployments[i]
-		at := fmt.Sprintf("Deployment %s/%s", d.Namespace, d.Name)
-		for j := range d.Spec.Template.Spec.Containers {
-			value, set := flagValue(&d.Spec.Template.Spec.Containers[j], "enable-lb")
-			switch {
-			case set && value == "false":
-				return passed(CheckLoadBalancer, "%s has --enable-lb=false", at)
-			case set:
-				return failed(CheckLoadBalancer, fmt.Sprintf("%s has --enable-lb=%s", at, value), remedy)
-			}
-		}
-		return failed(CheckLoadBalancer, at+" does not set --enable-lb, which is true then", remedy)
+	if len(f.deployments) == 0 {
+		return unknown(CheckLoadBalancer, "there is no Deployment kube-ovn-controller", remedy)
 	}
-	return unknown(CheckLoadBalancer, "there is no Deployment kube-ovn-controller", remedy)
+	d := &f.deployments[0]
+	at := fmt.Sprintf("Deployment %s/%s", d.Namespace, d.Name)
+	for j := range d.Spec.Template.Spec.Containers {
+		value, set := flagValue(&d.Spec.Template.Spec.Containers[j], "enable-lb")
+		switch {
+		case set && value == "false":
+			return passed(CheckLoadBalancer, "%s has --enable-lb=false", at)
+		case set:
+			return failed(CheckLoadBalancer, fmt.Sprintf("%s has --enable-lb=%s", at, value), remedy)
+		}
+	}
+	return failed(CheckLoadBalancer, at+" does not set --enable-lb, which is true then", remedy)
 }
 
 // fit of an interface to the --iface of kube-ovn-cni.

@@ -128,8 +128,8 @@ func checkLoads(t *testing.T, config string) {
 	if err != nil {
 		t.Fatalf("libcni: %v", err)
 	}
-	if _, err := libcni.ConfListFromConf(one); err != nil {
-		t.Errorf("libcni: %v", err)
+	if one.Network.Name == "" || one.Network.CNIVersion == "" {
+		t.Errorf("no name or version: %s", config)
 	}
 }
 

@@ -59,14 +59,14 @@ func NewCluster(mgr ctrl.Manager) (cluster.Cluster, error) {
 }
 
 // SetupWithManager registers a Reconciler for every kind of network.
-func SetupWithManager(mgr ctrl.Manager, whole cluster.Cluster, namespace string) error {
+func SetupWithManager(ctx context.Context, mgr ctrl.Manager, whole cluster.Cluster, namespace string) error {
 	kinds := &optionalKinds{cluster: whole}
 	add := func(name string, newNetwork func() sriovv1.Network, newList func() client.ObjectList) error {
 		r := &Reconciler{
 			Client: whole.GetClient(), Operator: mgr.GetClient(), Recorder: mgr.GetEventRecorder("sriov-offload-operator"), Namespace: namespace,
 			New: newNetwork, NewList: newList, cluster: whole, kinds: kinds, kubeOVN: &kubeOVNWritten{},
 		}
-		return r.setup(mgr, name)
+		return r.setup(ctx, mgr, name)
 	}
 	return errors.Join(
 		add("sriovnetwork", func() sriovv1.Network { return &sriovv1.SriovNetwork{} }, func() client.ObjectList { return &sriovv1.SriovNetworkList{} }),
@@ -76,14 +76,14 @@ func SetupWithManager(mgr ctrl.Manager, whole cluster.Cluster, namespace string)
 	)
 }
 
-func (r *Reconciler) setup(mgr ctrl.Manager, name string) error {
+func (r *Reconciler) setup(ctx context.Context, mgr ctrl.Manager, name string) error {
 	byNamespace := func(obj client.Object) []string {
 		if n, is := obj.(sriovv1.Network); is {
 			return []string{n.TargetNamespace()}
 		}
 		return nil
 	}
-	if err := r.cluster.GetFieldIndexer().IndexField(context.Background(), r.New(), indexNamespace, byNamespace); err != nil {
+	if err := r.cluster.GetFieldIndexer().IndexField(ctx, r.New(), indexNamespace, byNamespace); err != nil {
 		return fmt.Errorf("indexing %s by namespace: %w", name, err)
 	}
 	every := handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []reconcile.Request { return r.list(ctx) })

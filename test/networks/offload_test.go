@@ -142,172 +142,174 @@ func check(ctx context.Context, n *sriovv1.OffloadNetwork, name string) func(Gom
 	}
 }
 
-var _ = Describe("An OffloadNetwork", Ordered, func() {
-	BeforeAll(func(ctx SpecContext) {
-		Expect(cp.InstallCRDs("test/data/multus", "test/data/kube-ovn/v1.16.2.yaml")).To(Succeed())
-		namespace(ctx, "pods")
-	})
+func offloadSpecs() {
+	Describe("An OffloadNetwork", func() {
+		BeforeAll(func(ctx SpecContext) {
+			Expect(cp.InstallCRDs("test/data/multus", "test/data/kube-ovn/v1.16.2.yaml")).To(Succeed())
+			namespace(ctx, "pods")
+		})
 
-	overlay := func() *sriovv1.OffloadNetwork {
-		return &sriovv1.OffloadNetwork{
-			ObjectMeta: metav1.ObjectMeta{Namespace: operator, Name: "sriov"},
-			Spec: sriovv1.OffloadNetworkSpec{
-				CNI: "kube-ovn", NetworkNamespace: "pods", ResourcePrefix: "mellanox.com", ResourceName: "cx5",
-			},
+		overlay := func() *sriovv1.OffloadNetwork {
+			return &sriovv1.OffloadNetwork{
+				ObjectMeta: metav1.ObjectMeta{Namespace: operator, Name: "sriov"},
+				Spec: sriovv1.OffloadNetworkSpec{
+					CNI: "kube-ovn", NetworkNamespace: "pods", ResourcePrefix: "mellanox.com", ResourceName: "cx5",
+				},
+			}
 		}
-	}
-	underlay := func(name, cidr, gateway string) *sriovv1.OffloadNetwork {
-		id := 20
-		n := overlay()
-		n.Name = name
-		n.Spec.KubeOVN = &sriovv1.KubeOVNNetwork{Mode: "underlay", Subnet: &sriovv1.KubeOVNSubnet{
-			CIDRBlock: cidr, Gateway: gateway, ExcludeIPs: []string{"10.10.204.1..10.10.204.100"}, VlanID: &id, DefaultInterface: "bond1",
-		}}
-		return n
-	}
-
-	It("of Kube-OVN says, check by check, what is missing, and is ready in the end", func(ctx SpecContext) {
-		n := overlay()
-		create(ctx, n)
-		Eventually(ready(ctx, n)).Should(haveReason(metav1.ConditionFalse, sriovv1.ReasonChecksFailed, "CNI: there is no DaemonSet kube-ovn-cni; install Kube-OVN"))
-		Expect(n.Status.PodTemplate.Annotations).To(Equal(map[string]string{
-			"v1.multus-cni.io/default-network":            "pods/sriov",
-			"sriov.pods.ovn.kubernetes.io/logical_switch": "ovn-default",
-		}))
-		Expect(n.Status.PodTemplate.Resources.Limits).To(Equal(map[string]string{"mellanox.com/cx5": "1"}))
-
-		By("Kube-OVN coming, configured for something else")
-		cni := daemonSet("kube-ovn-cni", corev1.Container{Name: "cni-server", Args: []string{"--iface=eth0"}})
-		ovs := daemonSet("ovs-ovn", corev1.Container{Name: "openvswitch", Env: []corev1.EnvVar{{Name: "HW_OFFLOAD", Value: "false"}}})
-		controller := &appsv1.Deployment{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kube-ovn-controller"},
-			Spec:       appsv1.DeploymentSpec{Selector: selector("c"), Template: template("c", corev1.Container{Name: "kube-ovn-controller", Args: []string{"--enable-lb=true"}})},
+		underlay := func(name, cidr, gateway string) *sriovv1.OffloadNetwork {
+			id := 20
+			n := overlay()
+			n.Name = name
+			n.Spec.KubeOVN = &sriovv1.KubeOVNNetwork{Mode: "underlay", Subnet: &sriovv1.KubeOVNSubnet{
+				CIDRBlock: cidr, Gateway: gateway, ExcludeIPs: []string{"10.10.204.1..10.10.204.100"}, VlanID: &id, DefaultInterface: "bond1",
+			}}
+			return n
 		}
-		create(ctx, cni, ovs, controller, daemonSet("kube-multus-ds", corev1.Container{Name: "kube-multus"}))
-		offer(ctx, "node1", "ens1f0np0", "mellanox.com/cx5")
-		Eventually(check(ctx, n, network.CheckResource)).Should(Equal("Passed: mellanox.com/cx5 of switchdev VFs: 1 of 1 node ready; "))
-		Eventually(check(ctx, n, network.CheckMultus)).Should(HavePrefix("Passed"))
-		Eventually(check(ctx, n, network.CheckCNI)).Should(HavePrefix("Passed"))
-		Eventually(check(ctx, n, network.CheckHardwareOffload)).Should(And(HavePrefix("Failed"), ContainSubstring("HW_OFFLOAD=false"), ContainSubstring("HW_OFFLOAD=true")))
-		Eventually(check(ctx, n, network.CheckLoadBalancer)).Should(And(HavePrefix("Failed"), ContainSubstring("ENABLE_LB=false")))
-		Eventually(check(ctx, n, network.CheckTunnelInterface)).Should(And(HavePrefix("Failed"), ContainSubstring("ens1f0np0")))
-		Eventually(check(ctx, n, network.CheckLogicalSwitch)).Should(And(HavePrefix("Pending"), ContainSubstring("ovn-default")))
 
-		By("being put right")
-		update(ctx, cni, func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.Containers[0].Args = []string{"--iface=ens1f0np0"} })
-		update(ctx, ovs, func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.Containers[0].Env[0].Value = "true" })
-		update(ctx, controller, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Args = []string{"--enable-lb=false"} })
-		create(ctx, newKubeOVN("Subnet", "ovn-default", map[string]any{"provider": "ovn", "cidrBlock": "10.16.0.0/16"}))
-		Eventually(ready(ctx, n)).Should(haveReason(metav1.ConditionFalse, sriovv1.ReasonChecksPending, "Subnet sriov-"+operator))
-		subnet := n.Status.Checks[6]
-		Expect(subnet.Name).To(Equal(network.CheckSubnet))
-		bound := bindingSubnet(ctx, "sriov.pods.ovn")
-		takeIntoUse(ctx, bound, "Ready")
-		Eventually(ready(ctx, n)).Should(attached)
+		It("of Kube-OVN says, check by check, what is missing, and is ready in the end", func(ctx SpecContext) {
+			n := overlay()
+			create(ctx, n)
+			Eventually(ready(ctx, n)).Should(haveReason(metav1.ConditionFalse, sriovv1.ReasonChecksFailed, "CNI: there is no DaemonSet kube-ovn-cni; install Kube-OVN"))
+			Expect(n.Status.PodTemplate.Annotations).To(Equal(map[string]string{
+				"v1.multus-cni.io/default-network":            "pods/sriov",
+				"sriov.pods.ovn.kubernetes.io/logical_switch": "ovn-default",
+			}))
+			Expect(n.Status.PodTemplate.Resources.Limits).To(Equal(map[string]string{"mellanox.com/cx5": "1"}))
 
-		By("staying quiet: what Kube-OVN added to the Subnet is not fought over")
-		idle()
-		requests.Reset()
-		Consistently(requests.Writes).Should(BeEmpty())
+			By("Kube-OVN coming, configured for something else")
+			cni := daemonSet("kube-ovn-cni", corev1.Container{Name: "cni-server", Args: []string{"--iface=eth0"}})
+			ovs := daemonSet("ovs-ovn", corev1.Container{Name: "openvswitch", Env: []corev1.EnvVar{{Name: "HW_OFFLOAD", Value: "false"}}})
+			controller := &appsv1.Deployment{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "kube-ovn-controller"},
+				Spec:       appsv1.DeploymentSpec{Selector: selector("c"), Template: template("c", corev1.Container{Name: "kube-ovn-controller", Args: []string{"--enable-lb=true"}})},
+			}
+			create(ctx, cni, ovs, controller, daemonSet("kube-multus-ds", corev1.Container{Name: "kube-multus"}))
+			offer(ctx, "node1", "ens1f0np0", "mellanox.com/cx5")
+			Eventually(check(ctx, n, network.CheckResource)).Should(Equal("Passed: mellanox.com/cx5 of switchdev VFs: 1 of 1 node ready; "))
+			Eventually(check(ctx, n, network.CheckMultus)).Should(HavePrefix("Passed"))
+			Eventually(check(ctx, n, network.CheckCNI)).Should(HavePrefix("Passed"))
+			Eventually(check(ctx, n, network.CheckHardwareOffload)).Should(And(HavePrefix("Failed"), ContainSubstring("HW_OFFLOAD=false"), ContainSubstring("HW_OFFLOAD=true")))
+			Eventually(check(ctx, n, network.CheckLoadBalancer)).Should(And(HavePrefix("Failed"), ContainSubstring("ENABLE_LB=false")))
+			Eventually(check(ctx, n, network.CheckTunnelInterface)).Should(And(HavePrefix("Failed"), ContainSubstring("ens1f0np0")))
+			Eventually(check(ctx, n, network.CheckLogicalSwitch)).Should(And(HavePrefix("Pending"), ContainSubstring("ovn-default")))
 
-		By("restoring the Subnet")
-		Expect(c.Delete(ctx, newKubeOVN("Subnet", bound, nil))).To(Succeed())
-		Eventually(kubeOVN(ctx, "Subnet", bound)).WithTimeout(2 * time.Second).ShouldNot(BeNil())
+			By("being put right")
+			update(ctx, cni, func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.Containers[0].Args = []string{"--iface=ens1f0np0"} })
+			update(ctx, ovs, func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.Containers[0].Env[0].Value = "true" })
+			update(ctx, controller, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Args = []string{"--enable-lb=false"} })
+			create(ctx, newKubeOVN("Subnet", "ovn-default", map[string]any{"provider": "ovn", "cidrBlock": "10.16.0.0/16"}))
+			Eventually(ready(ctx, n)).Should(haveReason(metav1.ConditionFalse, sriovv1.ReasonChecksPending, "Subnet sriov-"+operator))
+			subnet := n.Status.Checks[6]
+			Expect(subnet.Name).To(Equal(network.CheckSubnet))
+			bound := bindingSubnet(ctx, "sriov.pods.ovn")
+			takeIntoUse(ctx, bound, "Ready")
+			Eventually(ready(ctx, n)).Should(attached)
 
-		By("Kube-OVN refusing it")
-		takeIntoUse(ctx, bound, "Error")
-		Eventually(check(ctx, n, network.CheckSubnet)).Should(And(HavePrefix("Failed"), ContainSubstring("said Kube-OVN")))
+			By("staying quiet: what Kube-OVN added to the Subnet is not fought over")
+			idle()
+			requests.Reset()
+			Consistently(requests.Writes).Should(BeEmpty())
 
-		By("a node saying another tunnel interface")
-		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node1"}}
-		update(ctx, node, func(n *corev1.Node) { n.Annotations = map[string]string{"ovn.kubernetes.io/tunnel_interface": "eth7"} })
-		Eventually(check(ctx, n, network.CheckTunnelInterface)).Should(And(HavePrefix("Failed"), ContainSubstring("eth7")))
+			By("restoring the Subnet")
+			Expect(c.Delete(ctx, newKubeOVN("Subnet", bound, nil))).To(Succeed())
+			Eventually(kubeOVN(ctx, "Subnet", bound)).WithTimeout(2 * time.Second).ShouldNot(BeNil())
 
-		By("changing nothing of the CNI's own")
-		for name := range requests.Writes() {
-			Expect(name).NotTo(Or(ContainSubstring("daemonsets"), ContainSubstring("deployments")))
-		}
-		By("going")
-		remove(ctx, n)
-		Eventually(kubeOVN(ctx, "Subnet", bound)).Should(BeNil())
-		Eventually(definition(ctx, "pods", "sriov")).Should(BeNil())
+			By("Kube-OVN refusing it")
+			takeIntoUse(ctx, bound, "Error")
+			Eventually(check(ctx, n, network.CheckSubnet)).Should(And(HavePrefix("Failed"), ContainSubstring("said Kube-OVN")))
+
+			By("a node saying another tunnel interface")
+			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node1"}}
+			update(ctx, node, func(n *corev1.Node) { n.Annotations = map[string]string{"ovn.kubernetes.io/tunnel_interface": "eth7"} })
+			Eventually(check(ctx, n, network.CheckTunnelInterface)).Should(And(HavePrefix("Failed"), ContainSubstring("eth7")))
+
+			By("changing nothing of the CNI's own")
+			for name := range requests.Writes() {
+				Expect(name).NotTo(Or(ContainSubstring("daemonsets"), ContainSubstring("deployments")))
+			}
+			By("going")
+			remove(ctx, n)
+			Eventually(kubeOVN(ctx, "Subnet", bound)).Should(BeNil())
+			Eventually(definition(ctx, "pods", "sriov")).Should(BeNil())
+		})
+
+		It("of the underlay makes the provider network, the VLAN and the Subnet, shared with others of the interface", func(ctx SpecContext) {
+			a, b := underlay("a", "10.10.204.0/24", "10.10.204.254"), underlay("b", "10.10.205.0/24", "10.10.205.254")
+			create(ctx, a, b)
+			Eventually(kubeOVN(ctx, "ProviderNetwork", "bond1")).Should(haveSpec(map[string]any{"defaultInterface": "bond1"}))
+			Eventually(kubeOVN(ctx, "Vlan", "bond1-vlan20")).Should(haveSpec(map[string]any{"id": int64(20), "provider": "bond1"}))
+			nameOf := bindingSubnet(ctx, "a.pods.ovn")
+			Expect(kubeOVN(ctx, "Subnet", nameOf)(Default)).To(haveSpec(map[string]any{
+				"protocol": "IPv4", "provider": "a.pods.ovn", "vlan": "bond1-vlan20", "cidrBlock": "10.10.204.0/24", "gateway": "10.10.204.254",
+				"excludeIps": []any{"10.10.204.1..10.10.204.100"},
+			}))
+			Eventually(ready(ctx, a)).ShouldNot(BeZero())
+			Expect(a.Status.PodTemplate.Annotations).To(Equal(map[string]string{
+				"k8s.v1.cni.cncf.io/networks":             `[{"name":"a","namespace":"pods","default-route":["10.10.204.254"]}]`,
+				"a.pods.ovn.kubernetes.io/logical_switch": nameOf,
+			}))
+			Eventually(check(ctx, a, network.CheckSubnet)).Should(HavePrefix("Pending"))
+			bindingSubnet(ctx, "b.pods.ovn")
+
+			By("the first of them going")
+			remove(ctx, a)
+			Eventually(kubeOVN(ctx, "Subnet", nameOf)).Should(BeNil())
+			Consistently(kubeOVN(ctx, "Vlan", "bond1-vlan20")).ShouldNot(BeNil())
+			By("the other moving to another VLAN")
+			update(ctx, b, func(n *sriovv1.OffloadNetwork) { *n.Spec.KubeOVN.Subnet.VlanID = 21 })
+			Eventually(kubeOVN(ctx, "Vlan", "bond1-vlan20")).Should(BeNil())
+			Expect(kubeOVN(ctx, "Vlan", "bond1-vlan21")(Default)).NotTo(BeNil())
+			By("going too")
+			remove(ctx, b)
+			for kind, name := range map[string]string{"Vlan": "bond1-vlan21", "ProviderNetwork": "bond1"} {
+				Eventually(kubeOVN(ctx, kind, name)).Should(BeNil())
+			}
+		})
+
+		It("of the underlay uses what others have made, and leaves it alone", func(ctx SpecContext) {
+			create(ctx,
+				newKubeOVN("ProviderNetwork", "offload", map[string]any{"defaultInterface": "bond1"}),
+				newKubeOVN("Vlan", "vlan20", map[string]any{"id": int64(20), "provider": "offload"}),
+			)
+			n := underlay("c", "10.10.204.0/24", "10.10.204.254")
+			create(ctx, n)
+			name := bindingSubnet(ctx, "c.pods.ovn")
+			Expect(kubeOVN(ctx, "Subnet", name)(Default).Object["spec"]).To(HaveKeyWithValue("vlan", "vlan20"))
+			remove(ctx, n)
+			Eventually(kubeOVN(ctx, "Subnet", name)).Should(BeNil())
+			Expect(kubeOVN(ctx, "ProviderNetwork", "offload")(Default)).NotTo(BeNil())
+			Expect(kubeOVN(ctx, "Vlan", "vlan20")(Default)).NotTo(BeNil())
+			Expect(kubeOVN(ctx, "ProviderNetwork", "bond1")(Default)).To(BeNil())
+
+			By("a ProviderNetwork of another interface having the name")
+			taken := newKubeOVN("ProviderNetwork", "eth5", map[string]any{"defaultInterface": "eth6"})
+			create(ctx, taken)
+			other := underlay("d", "10.10.206.0/24", "10.10.206.254")
+			other.Spec.KubeOVN.Subnet.DefaultInterface = "eth5"
+			create(ctx, other)
+			Eventually(check(ctx, other, network.CheckSubnet)).Should(And(HavePrefix("Failed"), ContainSubstring("ProviderNetwork eth5")))
+			Expect(kubeOVN(ctx, "ProviderNetwork", "eth5")(Default)).To(haveSpec(map[string]any{"defaultInterface": "eth6"}))
+		})
+
+		It("of Antrea looks at the DaemonSet of Antrea", func(ctx SpecContext) {
+			n := overlay()
+			n.Name, n.Spec.CNI = "antrea", "antrea"
+			create(ctx, n)
+			Eventually(check(ctx, n, network.CheckCNI)).Should(And(HavePrefix("Failed"), ContainSubstring("install Antrea")))
+			agent := daemonSet("antrea-agent", corev1.Container{Name: "antrea-ovs", Command: []string{"start_ovs"}})
+			create(ctx, agent, daemonSet("kube-multus-ds", corev1.Container{Name: "kube-multus"}))
+			Eventually(check(ctx, n, network.CheckHardwareOffload)).Should(And(HavePrefix("Failed"), ContainSubstring("ovs.hwOffload=true")))
+			update(ctx, agent, func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.Containers[0].Args = []string{"--hw-offload"} })
+			Eventually(check(ctx, n, network.CheckHardwareOffload)).Should(HavePrefix("Passed"))
+			Eventually(ready(ctx, n)).Should(haveReason(metav1.ConditionFalse, sriovv1.ReasonChecksPending, "apply a SriovNetworkNodePolicy with resourceName: cx5"))
+			offer(ctx, "node2", "enp3s0f0", "mellanox.com/cx5")
+			Eventually(ready(ctx, n)).Should(attached)
+			Expect(kubeOVN(ctx, "Subnet", "sriov-"+operator+"-antrea")(Default)).To(BeNil())
+			Expect(n.Status.Checks).To(HaveLen(4))
+		})
 	})
-
-	It("of the underlay makes the provider network, the VLAN and the Subnet, shared with others of the interface", func(ctx SpecContext) {
-		a, b := underlay("a", "10.10.204.0/24", "10.10.204.254"), underlay("b", "10.10.205.0/24", "10.10.205.254")
-		create(ctx, a, b)
-		Eventually(kubeOVN(ctx, "ProviderNetwork", "bond1")).Should(haveSpec(map[string]any{"defaultInterface": "bond1"}))
-		Eventually(kubeOVN(ctx, "Vlan", "bond1-vlan20")).Should(haveSpec(map[string]any{"id": int64(20), "provider": "bond1"}))
-		nameOf := bindingSubnet(ctx, "a.pods.ovn")
-		Expect(kubeOVN(ctx, "Subnet", nameOf)(Default)).To(haveSpec(map[string]any{
-			"protocol": "IPv4", "provider": "a.pods.ovn", "vlan": "bond1-vlan20", "cidrBlock": "10.10.204.0/24", "gateway": "10.10.204.254",
-			"excludeIps": []any{"10.10.204.1..10.10.204.100"},
-		}))
-		Eventually(ready(ctx, a)).ShouldNot(BeZero())
-		Expect(a.Status.PodTemplate.Annotations).To(Equal(map[string]string{
-			"k8s.v1.cni.cncf.io/networks":             `[{"name":"a","namespace":"pods","default-route":["10.10.204.254"]}]`,
-			"a.pods.ovn.kubernetes.io/logical_switch": nameOf,
-		}))
-		Eventually(check(ctx, a, network.CheckSubnet)).Should(HavePrefix("Pending"))
-		bindingSubnet(ctx, "b.pods.ovn")
-
-		By("the first of them going")
-		remove(ctx, a)
-		Eventually(kubeOVN(ctx, "Subnet", nameOf)).Should(BeNil())
-		Consistently(kubeOVN(ctx, "Vlan", "bond1-vlan20")).ShouldNot(BeNil())
-		By("the other moving to another VLAN")
-		update(ctx, b, func(n *sriovv1.OffloadNetwork) { *n.Spec.KubeOVN.Subnet.VlanID = 21 })
-		Eventually(kubeOVN(ctx, "Vlan", "bond1-vlan20")).Should(BeNil())
-		Expect(kubeOVN(ctx, "Vlan", "bond1-vlan21")(Default)).NotTo(BeNil())
-		By("going too")
-		remove(ctx, b)
-		for kind, name := range map[string]string{"Vlan": "bond1-vlan21", "ProviderNetwork": "bond1"} {
-			Eventually(kubeOVN(ctx, kind, name)).Should(BeNil())
-		}
-	})
-
-	It("of the underlay uses what others have made, and leaves it alone", func(ctx SpecContext) {
-		create(ctx,
-			newKubeOVN("ProviderNetwork", "offload", map[string]any{"defaultInterface": "bond1"}),
-			newKubeOVN("Vlan", "vlan20", map[string]any{"id": int64(20), "provider": "offload"}),
-		)
-		n := underlay("c", "10.10.204.0/24", "10.10.204.254")
-		create(ctx, n)
-		name := bindingSubnet(ctx, "c.pods.ovn")
-		Expect(kubeOVN(ctx, "Subnet", name)(Default).Object["spec"]).To(HaveKeyWithValue("vlan", "vlan20"))
-		remove(ctx, n)
-		Eventually(kubeOVN(ctx, "Subnet", name)).Should(BeNil())
-		Expect(kubeOVN(ctx, "ProviderNetwork", "offload")(Default)).NotTo(BeNil())
-		Expect(kubeOVN(ctx, "Vlan", "vlan20")(Default)).NotTo(BeNil())
-		Expect(kubeOVN(ctx, "ProviderNetwork", "bond1")(Default)).To(BeNil())
-
-		By("a ProviderNetwork of another interface having the name")
-		taken := newKubeOVN("ProviderNetwork", "eth5", map[string]any{"defaultInterface": "eth6"})
-		create(ctx, taken)
-		other := underlay("d", "10.10.206.0/24", "10.10.206.254")
-		other.Spec.KubeOVN.Subnet.DefaultInterface = "eth5"
-		create(ctx, other)
-		Eventually(check(ctx, other, network.CheckSubnet)).Should(And(HavePrefix("Failed"), ContainSubstring("ProviderNetwork eth5")))
-		Expect(kubeOVN(ctx, "ProviderNetwork", "eth5")(Default)).To(haveSpec(map[string]any{"defaultInterface": "eth6"}))
-	})
-
-	It("of Antrea looks at the DaemonSet of Antrea", func(ctx SpecContext) {
-		n := overlay()
-		n.Name, n.Spec.CNI = "antrea", "antrea"
-		create(ctx, n)
-		Eventually(check(ctx, n, network.CheckCNI)).Should(And(HavePrefix("Failed"), ContainSubstring("install Antrea")))
-		agent := daemonSet("antrea-agent", corev1.Container{Name: "antrea-ovs", Command: []string{"start_ovs"}})
-		create(ctx, agent, daemonSet("kube-multus-ds", corev1.Container{Name: "kube-multus"}))
-		Eventually(check(ctx, n, network.CheckHardwareOffload)).Should(And(HavePrefix("Failed"), ContainSubstring("ovs.hwOffload=true")))
-		update(ctx, agent, func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.Containers[0].Args = []string{"--hw-offload"} })
-		Eventually(check(ctx, n, network.CheckHardwareOffload)).Should(HavePrefix("Passed"))
-		Eventually(ready(ctx, n)).Should(haveReason(metav1.ConditionFalse, sriovv1.ReasonChecksPending, "apply a SriovNetworkNodePolicy with resourceName: cx5"))
-		offer(ctx, "node2", "enp3s0f0", "mellanox.com/cx5")
-		Eventually(ready(ctx, n)).Should(attached)
-		Expect(kubeOVN(ctx, "Subnet", "sriov-"+operator+"-antrea")(Default)).To(BeNil())
-		Expect(n.Status.Checks).To(HaveLen(4))
-	})
-})
+}
 
 // bindingSubnet is the name of the one Subnet with a provider.
 func bindingSubnet(ctx context.Context, provider string) string {

@@ -33,6 +33,14 @@ func TestNetworks(t *testing.T) {
 	RunSpecs(t, "Networks")
 }
 
+// Specs are in order, since the cluster gets the definitions of others on the
+// way and does not lose them any more.
+var _ = Describe("Networks", Ordered, ContinueOnFailure, func() {
+	definitionSpecs()
+	offloadSpecs()
+	podHelperSpecs()
+})
+
 // operator is the namespace of the operator of the suite: there is one, as in
 // any cluster, since networks may be in every namespace.
 const operator = "sriov-offload-operator"
