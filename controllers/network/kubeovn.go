@@ -217,3 +217,13 @@ func specText(u *unstructured.Unstructured, field string) string {
 	text, _, _ := unstructured.NestedString(u.Object, "spec", field)
 	return text
 }
+
+// KubeOVNObjects are what a network needs of Kube-OVN in a cluster where nothing
+// is there yet; none for other CNIs.
+func KubeOVNObjects(n sriovv1.Network) ([]*unstructured.Unstructured, error) {
+	offload, is := n.(*sriovv1.OffloadNetwork)
+	if !is || offload.Spec.CNI != cniKubeOVN {
+		return nil, nil
+	}
+	return kubeOVNObjects(offload, kubeOVNObserved{})
+}

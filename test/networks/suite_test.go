@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/sriov-offload/sriov-offload-operator/controllers/manager"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/network"
 	"github.com/sriov-offload/sriov-offload-operator/test/controlplane"
 	"github.com/sriov-offload/sriov-offload-operator/test/counting"
 )
@@ -39,6 +41,20 @@ var _ = Describe("Networks", Ordered, ContinueOnFailure, func() {
 	definitionSpecs()
 	offloadSpecs()
 	podHelperSpecs()
+
+	It("can be deleted with the operator gone, after cleanup", func(ctx SpecContext) {
+		n := sriovNetwork("abandoned", "pods")
+		create(ctx, n)
+		Eventually(ready(ctx, n)).Should(attached)
+		stopManager()
+		Expect(c.Delete(ctx, n)).To(Succeed())
+		Consistently(func() error { return c.Get(ctx, client.ObjectKeyFromObject(n), n) }).Should(Succeed())
+		released, err := network.Release(ctx, c)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(released).To(BeNumerically(">=", 1))
+		remove(ctx, n)
+		Expect(definition(ctx, "pods", "abandoned")(Default)).NotTo(BeNil())
+	})
 })
 
 // operator is the namespace of the operator of the suite: there is one, as in
@@ -87,11 +103,15 @@ func startManager(ctx context.Context) {
 			EnableInjector: true, WebhookHost: host, WebhookPort: port, WebhookCertPath: certs,
 		})
 	}()
-	DeferCleanup(func() {
+	stopManager = sync.OnceFunc(func() {
 		cancel()
 		Eventually(done).WithTimeout(30 * time.Second).Should(Receive(BeNil()))
 	})
+	DeferCleanup(func() { stopManager() })
 }
+
+// stopManager ends the manager of the suite for good.
+var stopManager func()
 
 // grant gives a user the roles of config/rbac.
 func grant(ctx context.Context, user string) {
