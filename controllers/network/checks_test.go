@@ -61,7 +61,9 @@ func TestChecks(t *testing.T) {
 		{"all good", overlay, func(*facts) {}, ""},
 		{"no policy", overlay, func(f *facts) { f.offer = offer{resource: "mellanox.com/cx"} }, "Resource Pending; TunnelInterface Unknown"},
 		{"legacy policy", overlay, func(f *facts) { f.offer = offer{resource: "mellanox.com/cx", legacy: []string{"p"}} }, "Resource Failed; TunnelInterface Unknown"},
-		{"other prefix", overlay, func(f *facts) { f.offer = offer{resource: "mellanox.com/cx", others: []string{"p provides openshift.io/cx"}} }, "Resource Failed; TunnelInterface Unknown"},
+		{"other prefix", overlay, func(f *facts) {
+			f.offer = offer{resource: "mellanox.com/cx", others: []string{"p provides openshift.io/cx"}}
+		}, "Resource Failed; TunnelInterface Unknown"},
 		{"no node", overlay, func(f *facts) { f.offer.nodes = nil }, "Resource Pending"},
 		{"no node ready", overlay, func(f *facts) { f.offer.ready = 0 }, "Resource Pending"},
 		{"no Multus", overlay, func(f *facts) { f.crds[crdDefinitions] = false }, "Multus Failed"},
@@ -74,8 +76,12 @@ func TestChecks(t *testing.T) {
 		{"offload from elsewhere", overlay, func(f *facts) {
 			f.daemonSets[2].Spec.Template.Spec.Containers[0].Env[0] = corev1.EnvVar{Name: "HW_OFFLOAD", ValueFrom: &corev1.EnvVarSource{}}
 		}, "HardwareOffload Unknown"},
-		{"load balancer by default", overlay, func(f *facts) { f.deployments[0].Spec.Template.Spec.Containers[0].Args = []string{"--enable-lb-svc=false"} }, "LoadBalancer Failed"},
-		{"load balancer on", overlay, func(f *facts) { f.deployments[0].Spec.Template.Spec.Containers[0].Args = []string{"--enable-lb", "true"} }, "LoadBalancer Failed"},
+		{"load balancer by default", overlay, func(f *facts) {
+			f.deployments[0].Spec.Template.Spec.Containers[0].Args = []string{"--enable-lb-svc=false"}
+		}, "LoadBalancer Failed"},
+		{"load balancer on", overlay, func(f *facts) {
+			f.deployments[0].Spec.Template.Spec.Containers[0].Args = []string{"--enable-lb", "true"}
+		}, "LoadBalancer Failed"},
 		{"tunnel elsewhere", overlay, iface("eth0"), "TunnelInterface Failed"},
 		{"tunnel by expression", overlay, iface("eth0,^ens1f[0-9]np.*"), ""},
 		{"tunnel not set", overlay, iface(""), "TunnelInterface Unknown"},
