@@ -55,7 +55,7 @@ func newCommand() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().IntVarP(&verbosity, "verbosity", "v", 0, "0: what was changed, 1: why, 2: everything")
-	root.AddCommand(manager.NewCommand(), agent.NewCommand(), render.NewCommand(), &cobra.Command{
+	root.AddCommand(manager.NewCommand(), manager.NewCleanupCommand(), agent.NewCommand(), render.NewCommand(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,

@@ -102,6 +102,26 @@ const (
 	ReasonPoolsOverlap = "PoolsOverlap"
 )
 
+// Reasons of conditions of networks, written by the manager. A network that
+// cannot be used as written has ReasonInvalid.
+const (
+	// ReasonAttached: the NetworkAttachmentDefinition, and for an OffloadNetwork
+	// everything else that its pods need, is in place.
+	ReasonAttached = "Attached"
+	// ReasonNamespaceNotFound: the namespace of the NetworkAttachmentDefinition
+	// does not exist, or is being deleted. It is picked up when it appears.
+	ReasonNamespaceNotFound = "NamespaceNotFound"
+	// ReasonDefinitionUnknown: the cluster has no NetworkAttachmentDefinitions,
+	// since Multus is not installed. They are picked up when they appear.
+	ReasonDefinitionUnknown = "NetworkAttachmentDefinitionUnknown"
+	// ReasonChecksPending: what a check of an OffloadNetwork looks for is not
+	// there yet; see status.checks.
+	ReasonChecksPending = "ChecksPending"
+	// ReasonChecksFailed: a check of an OffloadNetwork failed, so its pods would
+	// not start or not be offloaded; see status.checks.
+	ReasonChecksFailed = "ChecksFailed"
+)
+
 // Names of labels, annotations and objects that more than one component uses.
 const (
 	// LabelDevicePlugin on a node tells whether the device plugin should run there.
@@ -111,6 +131,19 @@ const (
 	DevicePluginDisabled = "Disabled"
 	// LabelCapable marks a node with an SR-IOV capable PF, as node-feature-discovery does.
 	LabelCapable = "feature.node.kubernetes.io/network-sriov.capable"
+	// LabelInjectResources on a namespace, with the value "true", has pods of the
+	// namespace get the resource requests that their network annotations ask for.
+	LabelInjectResources = "sriovnetwork.openshift.io/inject-resources"
+	// AnnotationNetworkOwner on an object made for a network names the network:
+	// KIND.sriovnetwork.openshift.io/NAMESPACE/NAME.
+	AnnotationNetworkOwner = "sriovnetwork.openshift.io/owner-ref"
+	// AnnotationResourceName on a NetworkAttachmentDefinition is the resource
+	// whose devices Multus hands to the CNI plugins.
+	AnnotationResourceName = "k8s.v1.cni.cncf.io/resourceName"
+	// NetworkFinalizer on a network is set while something made for it cannot
+	// name it as its owner: a NetworkAttachmentDefinition in another namespace,
+	// or an object without a namespace.
+	NetworkFinalizer = "netattdef.finalizers.sriovnetwork.openshift.io"
 	// AnnotationKeepUntil on a node state is the time (RFC 3339) until which the
 	// state of a node that left is kept, in case that the node comes back.
 	AnnotationKeepUntil = "sriovnetwork.openshift.io/keep-state-until"

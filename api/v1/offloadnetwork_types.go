@@ -124,6 +124,54 @@ type OffloadNetworkStatus struct {
 	//
 	// +optional
 	PodTemplate *OffloadPodTemplate `json:"podTemplate,omitempty"`
+	// checks are what was looked at outside of this network, in a fixed order.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Checks []NetworkCheck `json:"checks,omitempty"`
+}
+
+// CheckResult is the outcome of a check.
+//
+// +kubebuilder:validation:Enum=Passed;Pending;Failed;Unknown
+type CheckResult string
+
+// Values of CheckResult.
+const (
+	// CheckPassed: it is as it should be.
+	CheckPassed CheckResult = "Passed"
+	// CheckPending: it is not there yet, and may come by itself.
+	CheckPending CheckResult = "Pending"
+	// CheckFailed: a person has to change something.
+	CheckFailed CheckResult = "Failed"
+	// CheckUnknown: it cannot be told from what the API server knows. It does not
+	// keep the network from being ready.
+	CheckUnknown CheckResult = "Unknown"
+)
+
+// NetworkCheck is one thing that a network needs and that others provide.
+type NetworkCheck struct {
+	// name of the check, e.g. HardwareOffload.
+	//
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+	// result: Passed, Pending, Failed or Unknown.
+	//
+	// +required
+	Result CheckResult `json:"result"`
+	// message says what was found, and where.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Message string `json:"message,omitempty"`
+	// remedy says what to do, unless the check passed.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // OffloadPodTemplate is the part of a pod that asks for an offloaded VF.

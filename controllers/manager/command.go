@@ -9,6 +9,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/sriov-offload/sriov-offload-operator/controllers/injector"
 )
 
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;list;watch;create;update;patch;delete
@@ -50,7 +52,12 @@ func NewCommand() *cobra.Command {
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", `address of the metrics endpoint, "0" for none`)
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics by HTTPS, to those who may read them")
 	f.StringVar(&o.MetricsCertPath, "metrics-cert-path", "", "folder with tls.crt and tls.key of the metrics endpoint (default: self-signed)")
-	f.BoolVar(&o.EnableHTTP2, "enable-http2", false, "serve metrics by HTTP/2 too")
+	f.BoolVar(&o.EnableHTTP2, "enable-http2", false, "serve metrics and webhooks by HTTP/2 too")
+	f.BoolVar(&o.EnableInjector, "enable-injector", false, "serve the webhook that gives pods the resources that their network annotations ask for")
+	f.StringVar(&o.MultusNamespace, "multus-namespace", injector.DefaultMultusNamespace, "namespace where Multus looks for a default network that is named without one")
+	f.StringVar(&o.WebhookHost, "webhook-host", "", "address where webhooks are served (default: all)")
+	f.IntVar(&o.WebhookPort, "webhook-port", 9443, "port where webhooks are served")
+	f.StringVar(&o.WebhookCertPath, "webhook-cert-path", "", "folder with tls.crt and tls.key of the webhooks")
 	f.StringVar(&o.ProbeBindAddress, "health-probe-bind-address", ":8081", `address of /healthz and /readyz, "0" for none`)
 	return c
 }

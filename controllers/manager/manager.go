@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,11 +21,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
 	"github.com/sriov-offload/sriov-offload-operator/controllers/deviceplugin"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/fleet"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/injector"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/network"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/nodes"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/nodestate"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/policy"
@@ -54,6 +58,17 @@ type Options struct {
 	MetricsCertPath string
 	// EnableHTTP2 of the metrics server.
 	EnableHTTP2 bool
+	// EnableInjector serves the webhook that gives pods the resources that their
+	// network annotations ask for.
+	EnableInjector bool
+	// MultusNamespace is where Multus looks for a default network without a namespace.
+	MultusNamespace string
+	// WebhookHost and WebhookPort are where webhooks are served; an empty host is
+	// every address, 0 is port 9443.
+	WebhookHost string
+	WebhookPort int
+	// WebhookCertPath is a folder with tls.crt and tls.key of the webhooks.
+	WebhookCertPath string
 	// ProbeBindAddress is where /healthz and /readyz are; empty or "0" for nowhere.
 	ProbeBindAddress string
 }
@@ -61,7 +76,7 @@ type Options struct {
 // NewScheme returns a scheme with every kind that the controllers use.
 func NewScheme() (*runtime.Scheme, error) {
 	s := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(s), sriovv1.AddToScheme(s)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(s), sriovv1.AddToScheme(s), nadv1.AddToScheme(s)); err != nil {
 		return nil, fmt.Errorf("registering kinds: %w", err)
 	}
 	return s, nil
@@ -99,6 +114,7 @@ func New(ctx context.Context, o Options) (ctrl.Manager, error) {
 		LeaderElectionReleaseOnCancel: true, // the process ends when Run returns
 		Metrics:                       o.metrics(),
 		HealthProbeBindAddress:        o.ProbeBindAddress,
+		WebhookServer:                 webhook.NewServer(o.webhook()),
 		// Tests run several managers, one after the other, in one process.
 		Controller: config.Controller{SkipNameValidation: &skipNameValidation},
 	})
@@ -108,16 +124,24 @@ func New(ctx context.Context, o Options) (ctrl.Manager, error) {
 	if err := errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("ping", healthz.Ping),
-		addControllers(mgr, o),
+		addControllers(ctx, mgr, o),
 	); err != nil {
 		return nil, fmt.Errorf("setting up the manager: %w", err)
 	}
 	return mgr, nil
 }
 
-func addControllers(mgr ctrl.Manager, o Options) error {
+func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	shared := fleet.New()
+	whole, err := network.NewCluster(mgr)
+	if err != nil {
+		return err
+	}
+	if o.EnableInjector {
+		injector.Register(mgr.GetWebhookServer(), injector.New(whole, o.MultusNamespace))
+	}
 	return errors.Join(
+		network.SetupWithManager(ctx, mgr, whole, o.Namespace),
 		(&nodestate.Reconciler{
 			Client: mgr.GetClient(), Namespace: o.Namespace, Fleet: shared, RemovalDelay: o.RemovalDelay,
 		}).SetupWithManager(mgr),
@@ -156,6 +180,15 @@ func (o Options) restConfig() *rest.Config {
 		c.UserAgent = "sriov-offload-operator/manager"
 	}
 	return c
+}
+
+// webhook is about a server that runs only if something is registered with it.
+func (o Options) webhook() webhook.Options {
+	w := webhook.Options{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.WebhookCertPath}
+	if !o.EnableHTTP2 {
+		w.TLSOpts = append(w.TLSOpts, func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} })
+	}
+	return w
 }
 
 func (o Options) metrics() metricsserver.Options {

@@ -49,15 +49,23 @@ func List(ctx context.Context, c client.Reader) ([]metav1.PartialObjectMetadata,
 // capableField is how managed fields spell the label.
 const capableField = `"f:` + sriovv1.LabelCapable + `"`
 
+// AnnotationTunnelInterface is the one annotation of nodes that somebody here
+// reads: by it, Kube-OVN's tunnels end on another interface than elsewhere.
+const AnnotationTunnelInterface = "ovn.kubernetes.io/tunnel_interface"
+
 // Transform drops what nobody here reads before a node enters the cache:
-// annotations, owner references, and managed fields other than those of the
+// other annotations, owner references, and managed fields other than those of the
 // label network-sriov.capable.
 func Transform(in any) (any, error) {
 	n, ok := in.(client.Object)
 	if !ok {
 		return in, nil
 	}
-	n.SetAnnotations(nil)
+	if tunnel, found := n.GetAnnotations()[AnnotationTunnelInterface]; found {
+		n.SetAnnotations(map[string]string{AnnotationTunnelInterface: tunnel})
+	} else {
+		n.SetAnnotations(nil)
+	}
 	n.SetOwnerReferences(nil)
 	n.SetFinalizers(nil)
 	var kept []metav1.ManagedFieldsEntry

@@ -8,9 +8,10 @@ func NewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render -f FILE|DIR...",
 		Short: "Show what the manager would make of manifests, without a cluster",
-		Long: `Render computes, from manifests of policies, nodes, node states, pools and the
-SriovOperatorConfig, what the manager would write: the spec of every node state
-and the ConfigMaps of the device plugin. A RenderReport at the end has every
+		Long: `Render computes, from manifests of policies, nodes, node states, pools, networks
+and the SriovOperatorConfig, what the manager would write: the spec of every node
+state, the ConfigMaps of the device plugin, and the NetworkAttachmentDefinitions
+of networks with what Kube-OVN needs beside them. A RenderReport at the end has every
 conflict and every policy that matches nothing. The status of a node state is
 the node's inventory: take it from a running cluster with
 

@@ -23,6 +23,7 @@ type manifests struct {
 	pools    []sriovv1.SriovNetworkPoolConfig
 	configs  []sriovv1.SriovOperatorConfig
 	nodes    []node
+	networks networks
 }
 
 // node is a Node as far as it matters here; the rest of it belongs to others
@@ -216,6 +217,14 @@ func (l *loader) add(source, identity, kind string, object map[string]any) error
 		decode(l, source, identity, data, &l.manifests.pools)
 	case kindConfig:
 		decode(l, source, identity, data, &l.manifests.configs)
+	case kindSriovNetwork:
+		decode(l, source, identity, data, &l.manifests.networks.sriov)
+	case kindIBNetwork:
+		decode(l, source, identity, data, &l.manifests.networks.ib)
+	case kindOVSNetwork:
+		decode(l, source, identity, data, &l.manifests.networks.ovs)
+	case kindOffloadNetwork:
+		decode(l, source, identity, data, &l.manifests.networks.offload)
 	case kindNode:
 		decode(l, source, identity, data, &l.manifests.nodes)
 	default:

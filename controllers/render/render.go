@@ -55,6 +55,13 @@ func Run(ctx context.Context, opts Options, out io.Writer) error {
 		return err
 	}
 	scoped, notes := l.manifests.scope(opts.Namespace, l)
+	var attachments []any
+	var networks []NetworkReport
+	if scoped != nil {
+		if attachments, networks, err = scoped.renderNetworks(l); err != nil {
+			return err
+		}
+	}
 	if len(l.problems) > 0 {
 		return &InputError{Problems: l.problems}
 	}
@@ -65,6 +72,7 @@ func Run(ctx context.Context, opts Options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	r.attachments, r.report.Networks = attachments, networks
 	return write(out, opts.Output, r.objects())
 }
 
@@ -72,18 +80,20 @@ func Run(ctx context.Context, opts Options, out io.Writer) error {
 type rendering struct {
 	states     []*sriovv1.SriovNetworkNodeState
 	configMaps []*corev1.ConfigMap
-	report     Report
+	// attachments are NetworkAttachmentDefinitions and what belongs to them.
+	attachments []any
+	report      Report
 }
 
 func (r *rendering) objects() []any {
-	objects := make([]any, 0, len(r.states)+len(r.configMaps)+1)
+	objects := make([]any, 0, len(r.states)+len(r.configMaps)+len(r.attachments)+1)
 	for _, s := range r.states {
 		objects = append(objects, s)
 	}
 	for _, c := range r.configMaps {
 		objects = append(objects, c)
 	}
-	return append(objects, r.report)
+	return append(append(objects, r.attachments...), r.report)
 }
 
 // scoped are the manifests of one operator.

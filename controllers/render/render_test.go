@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,15 +152,18 @@ func TestBadCommandLine(t *testing.T) {
 	}
 }
 
-// TestKindsThatAreNotUsed: a network is held to its rules and then left aside.
-func TestKindsThatAreNotUsed(t *testing.T) {
-	network := "apiVersion: sriovnetwork.openshift.io/v1\nkind: OVSNetwork\nmetadata: {name: net}\nspec: {resourceName: cx}\n"
-	stdout, notes, err := run(network, "-f", "-")
-	if err != nil || !strings.Contains(stdout, "kind: RenderReport") {
-		t.Errorf("error %v, output %q", err, stdout)
+// TestNetworks: networks need no nodes, and one that cannot be rendered is a
+// mistake in the input.
+func TestNetworks(t *testing.T) {
+	network := "apiVersion: sriovnetwork.openshift.io/v1\nkind: OVSNetwork\nmetadata: {name: net}\nspec: {resourceName: cx, ipam: '%s'}\n"
+	stdout, notes, err := run(fmt.Sprintf(network, ""), "-f", "-")
+	if err != nil || notes != "" || !strings.Contains(stdout, "kind: NetworkAttachmentDefinition") || !strings.Contains(stdout, "openshift.io/cx") {
+		t.Errorf("error %v, notes %q, output %q", err, notes, stdout)
 	}
-	if want := "standard input: document 1 (line 1): OVSNetwork net: ignored, it has no influence on node states\n"; notes != want {
-		t.Errorf("notes %q, want %q", notes, want)
+	stdout, _, err = run(fmt.Sprintf(network, "{"), "-f", "-")
+	want := "OVSNetwork default/net: spec.ipam: is not a JSON object: it ends too early; a bracket or quote is not closed"
+	if render.ExitCode(err) != 2 || err.Error() != want || stdout != "" {
+		t.Errorf("error %v, want %s; output %q", err, want, stdout)
 	}
 }
 

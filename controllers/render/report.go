@@ -19,6 +19,8 @@ type Report struct {
 	metav1.TypeMeta `json:",inline"`
 	Nodes           []NodeReport   `json:"nodes"`
 	Policies        []PolicyReport `json:"policies"`
+	// Networks that become NetworkAttachmentDefinitions, by namespace and name.
+	Networks []NetworkReport `json:"networks,omitempty"`
 }
 
 // NodeReport is what the manager would do with one node.

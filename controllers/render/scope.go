@@ -26,7 +26,7 @@ func (m manifests) scope(namespace string, l *loader) (*scoped, []string) {
 			namespace = found[0]
 		}
 	}
-	s := &scoped{manifests: manifests{nodes: m.nodes}, namespace: namespace}
+	s := &scoped{manifests: manifests{nodes: m.nodes, networks: m.networks}, namespace: namespace}
 	var notes []string
 	s.policies, notes = within(namespace, kindPolicy, m.policies, l, notes)
 	s.states, notes = within(namespace, kindState, m.states, l, notes)

@@ -16,6 +16,9 @@ import (
 type Options struct {
 	// NoCRDs leaves the CRDs of this project out.
 	NoCRDs bool
+	// Webhooks are files, relative to the module root, with webhook
+	// configurations to install; they are pointed to WebhookServing.
+	Webhooks []string
 	// Verbose sends the output of etcd and kube-apiserver to stderr.
 	Verbose bool
 }
@@ -47,6 +50,9 @@ func Start(ctx context.Context, o Options) (*ControlPlane, error) {
 		env.CRDDirectoryPaths = []string{filepath.Join(root, "config", "crd", "bases")}
 		env.ErrorIfCRDPathMissing = true
 	}
+	for _, file := range o.Webhooks {
+		env.WebhookInstallOptions.Paths = append(env.WebhookInstallOptions.Paths, filepath.Join(root, file))
+	}
 	config, err := env.Start()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the control plane: %w", err), env.Stop())
@@ -62,6 +68,30 @@ func Start(ctx context.Context, o Options) (*ControlPlane, error) {
 func (c *ControlPlane) Stop() error {
 	if err := c.env.Stop(); err != nil {
 		return fmt.Errorf("stopping the control plane: %w", err)
+	}
+	return nil
+}
+
+// WebhookServing is where the API server looks for webhooks: an address, a port,
+// and a folder with tls.crt and tls.key for them.
+func (c *ControlPlane) WebhookServing() (host string, port int, certDir string) {
+	w := c.env.WebhookInstallOptions
+	return w.LocalServingHost, w.LocalServingPort, w.LocalServingCertDir
+}
+
+// InstallCRDs adds the definitions of others, from files relative to the module
+// root, and returns when they are served.
+func (c *ControlPlane) InstallCRDs(files ...string) error {
+	root, err := ModuleRoot()
+	if err != nil {
+		return err
+	}
+	o := envtest.CRDInstallOptions{ErrorIfPathMissing: true}
+	for _, file := range files {
+		o.Paths = append(o.Paths, filepath.Join(root, file))
+	}
+	if _, err := envtest.InstallCRDs(c.Config, o); err != nil {
+		return fmt.Errorf("installing definitions: %w", err)
 	}
 	return nil
 }
