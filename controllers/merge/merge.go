@@ -21,6 +21,8 @@ type Node struct {
 	Current sriovv1.SriovNetworkNodeStateSpec
 	// RdmaMode of the node's pool: shared, exclusive, or empty to leave it alone.
 	RdmaMode string
+	// AllowNodeNetwork: the node's pool permits interrupting the node's own network.
+	AllowNodeNetwork bool
 }
 
 // Result is what one node should look like and what became of the policies.
@@ -51,7 +53,7 @@ type PolicyResult struct {
 // Merge computes the node's spec from the policies that select it. It does not
 // change n and keeps nothing of it but strings.
 func (s *Set) Merge(n Node) Result {
-	m := merger{node: n.Name, pfs: inventory(n.Interfaces), current: &n.Current}
+	m := merger{node: n.Name, pfs: inventory(n.Interfaces), current: &n.Current, poolAllows: n.AllowNodeNetwork}
 	for _, p := range s.policies {
 		if p.selects(n.Labels) {
 			m.policies = append(m.policies, p)
@@ -71,7 +73,8 @@ func (s *Set) Merge(n Node) Result {
 	m.mergeBonds()
 	if n.Reported || len(m.pfs) > 0 {
 		m.spec.System.RdmaMode = n.RdmaMode
-		m.spec.ComputedFrom = m.computedFrom(n.RdmaMode)
+		m.spec.AllowNodeNetwork = n.AllowNodeNetwork
+		m.spec.ComputedFrom = m.computedFrom(withPermission(n.RdmaMode, n.AllowNodeNetwork))
 		if m.isPartial() && m.isUnchanged() {
 			m.spec.ComputedFrom = n.Current.ComputedFrom
 		}
@@ -97,6 +100,8 @@ type merger struct {
 	merged   []mergedPF                    // parallel to spec.Interfaces once all are merged
 	bytes    int                           // what the PF that is being merged has used of bytesPerPF
 	spec     sriovv1.SriovNetworkNodeStateSpec
+	// poolAllows is Node.AllowNodeNetwork.
+	poolAllows bool
 }
 
 // inventory orders the PFs and leaves out what cannot be a PF: an entry without

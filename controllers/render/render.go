@@ -116,6 +116,8 @@ func (s *scoped) render() (*rendering, error) {
 			Name: n.Name, Labels: n.Labels, Interfaces: observed.Status.Interfaces, Reported: fleet.Reported(observed),
 			Current:  observed.Spec,
 			RdmaMode: nodestate.RdmaMode(n.Labels, s.pools, observed.Spec.System.RdmaMode),
+
+			AllowNodeNetwork: nodestate.AllowNodeNetwork(n.Labels, s.pools),
 		}
 		result := set.Merge(in)
 		results[n.Name] = result
