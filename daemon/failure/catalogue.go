@@ -28,7 +28,7 @@ func Catalogue() []Entry {
 	var all []Entry
 	for _, part := range [][]Entry{
 		numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), deviceEntries(), bindEntries(), linkEntries(), bondEntries(),
-		faultEntries(), errnoEntries(),
+		safetyEntries(), faultEntries(), errnoEntries(),
 	} {
 		all = append(all, part...)
 	}

@@ -21,6 +21,7 @@ type Host struct {
 	Log     Log
 	OVS     OVS
 	VDPA    VDPA
+	Probes  Probes
 }
 
 // FS reads and writes the attributes of sysfs and procfs. Paths are relative to

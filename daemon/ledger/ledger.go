@@ -16,7 +16,7 @@ import (
 // Version of the format that this code writes, and the newest it reads. Version
 // 2 added the Identity of a PF, its inline and steering modes, and the Orders; a
 // record of version 1 is read as one without. Version 3 added the Bonds, the
-// Bridges of Open vSwitch, and the vDPA type of VFs.
+// Bridges of Open vSwitch, the vDPA type of VFs, the Probations and the Losses.
 const Version = 3
 
 // Errors of Open. Neither is ever taken for an empty record: what we do not

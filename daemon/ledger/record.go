@@ -21,6 +21,11 @@ type Record struct {
 	Orders map[string]string `json:"orders,omitempty"`
 	// Bridges of Open vSwitch by PCI address of their uplink. They outlive the PFs.
 	Bridges map[string]Bridge `json:"bridges,omitempty"`
+	// Probations by PCI address of the PF: changes that are not known to have left
+	// the node its connections.
+	Probations map[string]Probation `json:"probations,omitempty"`
+	// Losses by PCI address of the PF: changes that did not.
+	Losses map[string]Loss `json:"losses,omitempty"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -107,6 +112,8 @@ func (r Record) clone() Record {
 	r.Orders = maps.Clone(r.Orders)
 	r.Bonds = maps.Clone(r.Bonds)
 	r.Bridges = maps.Clone(r.Bridges)
+	r.Probations = maps.Clone(r.Probations)
+	r.Losses = maps.Clone(r.Losses)
 	return r
 }
 

@@ -39,7 +39,10 @@ func (r *Record) valid() error {
 			return fmt.Errorf("%s is %q, which is no name", where, order)
 		}
 	}
-	return r.validBridges()
+	if err := r.validBridges(); err != nil {
+		return err
+	}
+	return r.validSafety()
 }
 
 func (p *PF) valid(where string) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/kmsg"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/ovs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/podresources"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/probes"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/sysfs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/uevent"
@@ -51,6 +52,9 @@ type Options struct {
 	// NodeIP is the address under which the node is known to its cluster. The
 	// zero value means that it is not known.
 	NodeIP netip.Addr
+	// APIServer is host:port of the API server of the cluster. Empty means that it
+	// is not known: then it is never found connected.
+	APIServer string
 }
 
 // Open returns the host of the machine at Root. Netlink and ethtool reach the
@@ -82,6 +86,7 @@ func Open(o Options) (host.Host, io.Closer, error) {
 		Log:     kmsg.New(filepath.Join(root, "dev/kmsg")),
 		OVS:     &ovs.Client{Sockets: ovsSockets(root, o.OVSSocket)},
 		VDPA:    &vdpa.Client{},
+		Probes:  &probes.Client{Server: o.APIServer, Neighbours: links},
 	}, closers{attributes, own}, nil
 }
 

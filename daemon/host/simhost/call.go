@@ -86,6 +86,7 @@ func (h *handle) host() host.Host {
 		Log:     logDoor{h},
 		OVS:     ovsDoor{h},
 		VDPA:    vdpaDoor{h},
+		Probes:  probesDoor{h},
 	}
 }
 

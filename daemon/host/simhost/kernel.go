@@ -105,6 +105,8 @@ type Kernel struct {
 	// disk are files and folders outside of sysfs and procfs, by path.
 	disk disk
 	ovs  *ovs
+	// reach is what lies between the machine and its cluster.
+	reach reach
 
 	subscribers map[*subscriber]struct{}
 	log         []string
