@@ -16,6 +16,12 @@ type Probation struct {
 	Before Initial `json:"before"`
 	// Want identifies what was wanted of the PF, see plan.Chain.
 	Want string `json:"want,omitempty"`
+	// With are the PFs that are changed together, this one among them, by PCI
+	// address; Bonds are those that the change makes of them, Bridges those of ours
+	// that the PF had before.
+	With    []string `json:"with,omitempty"`
+	Bonds   []string `json:"bonds,omitempty"`
+	Bridges []string `json:"bridges,omitempty"`
 	// Checks are connections that the node had before the change.
 	Checks []Check `json:"checks,omitempty"`
 }

@@ -25,11 +25,14 @@ type subject struct {
 	seat seat
 	// bridges of the PF; pf is the PF without them.
 	bridges bridging
+	// allowed: the PF may be interrupted although the node's own network runs over it.
+	allowed bool
 }
 
 func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
 	s := &subject{
 		desired: want, pf: pf, node: &in.Observed, strategy: strategy, order: strategy.Order, bridges: newBridging(in, want.pf, pf),
+		allowed: Allowed(&in.Spec, want.pf),
 	}
 	s.pf = s.bridges.freed()
 	if s.order == driver.Trial {
@@ -288,7 +291,7 @@ func (s *subject) checkInterruption() []Blocker {
 	change := s.change()
 	n := s.pf.Netdev
 	switch {
-	case s.pf.NodeNetwork != "":
+	case s.pf.NodeNetwork != "" && !s.allowed:
 		return s.blocks(CodeNodeNetwork, "%s is wanted, but the PF %s", change, s.pf.NodeNetwork)
 	case n.Master != "" && !s.seat.in[n.Master]:
 		return s.blocks(CodePFHasMaster, "%s is wanted, but the PF's netdev %s is a member of %s", change, n.Name, masterText(n))
@@ -358,7 +361,7 @@ func (s *subject) groupBlockers() []Blocker {
 		switch {
 		// The inventory says only that the node's network runs over the PF or one of
 		// its VFs; it may be any that is up.
-		case s.pf.NodeNetwork != "" && isUp(vf) && s.interrupts(vf, *w):
+		case s.pf.NodeNetwork != "" && !s.allowed && isUp(vf) && s.interrupts(vf, *w):
 			needed = append(needed, i)
 			*w = vfWant{}
 		case w.binding == vfio && vf != nil && vf.IOMMUGroup == nil:
@@ -394,7 +397,8 @@ func (s *subject) groupBlockers() []Blocker {
 // bridge, because that one sets its members' MTU.
 func (s *subject) mtuBlockers() []Blocker {
 	n := s.pf.Netdev
-	if s.seat.leaves || s.mtuReached(n.MTU) || s.pf.NodeNetwork == "" && n.Master == "" {
+	unguarded := s.pf.NodeNetwork == "" || s.allowed
+	if s.seat.leaves || s.mtuReached(n.MTU) || unguarded && n.Master == "" {
 		return nil
 	}
 	// What was a member's MTU when we came, its master has changed since.
@@ -403,7 +407,7 @@ func (s *subject) mtuBlockers() []Blocker {
 		return nil
 	}
 	found := blocker(s.desired.pf, CodeNodeNetwork, "an MTU of %d instead of %d is wanted, but the PF %s", s.mtu, n.MTU, s.pf.NodeNetwork)
-	if s.pf.NodeNetwork == "" {
+	if unguarded {
 		found = blocker(s.desired.pf, CodePFHasMaster, "an MTU of %d instead of %d is wanted, but the PF's netdev %s is a member of %s", s.mtu, n.MTU, n.Name, masterText(n))
 	}
 	s.mtu = 0
