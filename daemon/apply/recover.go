@@ -203,7 +203,8 @@ func (r *recovery) restore(ctx context.Context, open map[string]ledger.Probation
 		}
 		p := plan.Restore(plan.Input{Observed: *r.observed, Owned: r.led.Record(), Drivers: r.o.Drivers}, before)
 		if p.Empty() {
-			return blocked(p)
+			obstacle, err := blocked(p)
+			return errors.Join(obstacle, r.unseated(open, pfs)), err
 		}
 		if err = r.carryOut(ctx, p); ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -213,6 +214,17 @@ func (r *recovery) restore(ctx context.Context, open map[string]ledger.Probation
 		err = errors.New("reading back still shows a difference")
 	}
 	return nil, err
+}
+
+// unseated tells whether PFs have left a bond for a change, which is not undone.
+func (r *recovery) unseated(open map[string]ledger.Probation, pfs []string) error {
+	var errs []error
+	for _, pf := range pfs {
+		if bond := open[pf].Member; bond != "" && bondOf(r.observed.PF(pf)) != bond {
+			errs = append(errs, fmt.Errorf("%s is no longer a member of bond %s", pf, bond))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // carryOut runs the way back, whoever uses the PFs meanwhile.

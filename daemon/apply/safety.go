@@ -10,6 +10,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/connectivity"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/failure"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
 )
@@ -83,6 +84,7 @@ func (r *runner) begin(ctx context.Context, led *ledger.Ledger, c plan.Chain) er
 		p := ledger.Probation{Checks: r.guard.checks}
 		if pf := r.observed.PF(address); pf != nil {
 			p.Identity, p.Before = plan.IdentityOf(r.observed, pf), initial(pf)
+			p.Member = bondOf(pf)
 		}
 		if i < len(c.Wants) {
 			p.Want = c.Wants[i]
@@ -94,6 +96,14 @@ func (r *runner) begin(ctx context.Context, led *ledger.Ledger, c plan.Chain) er
 		return &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
 	}
 	return nil
+}
+
+// bondOf is the bond that a PF is a member of; empty if none.
+func bondOf(pf *inventory.PF) string {
+	if pf == nil || pf.Netdev == nil || pf.Netdev.MasterKind != "bond" {
+		return ""
+	}
+	return pf.Netdev.Master
 }
 
 // bondsMade are the bonds that a chain makes.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/apply"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
@@ -185,5 +186,70 @@ func TestNotConnectedBefore(t *testing.T) {
 		spec := guide(3, pf0, pf1)
 		got, err := take(ctx, k, spec)
 		return errors.Join(err, got.result.Err(), reached(ctx, k, spec, &turn{}))
+	})
+}
+
+// Ports that were changed together, for the sake of a bond, go back together, and
+// the bond that was made of them goes.
+func TestBondLost(t *testing.T) {
+	bonded := guide(3, pf0, pf1)
+	bonded.Bonds = []sriovv1.Bond{{
+		BondSpec: sriovv1.BondSpec{Name: "bond1", Mode: "active-backup"}, Members: []string{pf0, pf1}, PolicyName: "lag",
+	}}
+	// The last change of the chain: both ports are in the bond.
+	bonded.Bonds[0].MTU = 4000
+	for name, cut := range map[string]simhost.Cut{"by the mode": {PF: pf0, Mode: "switchdev"}, "by the bond": {PF: pf1, MTU: 4000}} {
+		t.Run(name, func(t *testing.T) {
+			on(t, func(ctx context.Context, k *simhost.Kernel) error {
+				before := k.Dump()
+				k.Cut(everything(cut))
+				got, err := take(ctx, k, bonded)
+				if err != nil {
+					return err
+				}
+				k.Settle()
+				if diff := cmp.Diff(before, k.Dump()); diff != "" || !k.Connected() || len(got.losses) != 2 {
+					return fmt.Errorf("connected %t, losses %v:\n%s", k.Connected(), got.losses, diff)
+				}
+				if err := stabilize(ctx, k, bonded); err != nil {
+					return err
+				}
+				again, err := take(ctx, k, bonded)
+				if err != nil {
+					return err
+				}
+				want := []string{pf0 + " ConnectivityLost", pf1 + " ConnectivityLost"}
+				if diff := cmp.Diff(want, blockersOf(&again.plan)); diff != "" || len(again.plan.Steps()) > 0 {
+					return fmt.Errorf("left to do: %v\n%s", again.plan.Steps(), diff)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// Ports that have left their bond for a change do not join it again when that is
+// taken back: the loss says so.
+func TestMemberLost(t *testing.T) {
+	bonded := func(vfs int) sriovv1.SriovNetworkNodeStateSpec {
+		spec := guide(vfs, pf0, pf1)
+		spec.Bonds = []sriovv1.Bond{{BondSpec: sriovv1.BondSpec{Name: "bond1", Mode: "active-backup"}, Members: []string{pf0, pf1}}}
+		return spec
+	}
+	on(t, func(ctx context.Context, k *simhost.Kernel) error {
+		if err := stabilize(ctx, k, bonded(2)); err != nil {
+			return err
+		}
+		k.Cut(everything(simhost.Cut{PF: pf0, VFs: 3}))
+		got, err := take(ctx, k, bonded(3))
+		if err != nil {
+			return err
+		}
+		for _, pf := range []string{pf0, pf1} {
+			if m := got.losses[pf].Message; !strings.Contains(m, "no longer a member of bond bond1") || !k.Connected() {
+				return fmt.Errorf("message is %q", m)
+			}
+		}
+		return nil
 	})
 }

@@ -22,6 +22,8 @@ type Probation struct {
 	With    []string `json:"with,omitempty"`
 	Bonds   []string `json:"bonds,omitempty"`
 	Bridges []string `json:"bridges,omitempty"`
+	// Member is the bond that the PF was a member of; empty if none.
+	Member string `json:"member,omitempty"`
 	// Checks are connections that the node had before the change.
 	Checks []Check `json:"checks,omitempty"`
 }
