@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -72,6 +73,10 @@ func (s *scenario) runOn(ctx context.Context, cp *controlplane.ControlPlane) err
 }
 
 func (s *scenario) show(ctx context.Context, cp *controlplane.ControlPlane, f *fleet.Fleet, nodes []fleet.Node, policy *sriovv1.SriovNetworkNodePolicy) error {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: policy.Namespace}}
+	if err := f.Client.Create(ctx, namespace); client.IgnoreAlreadyExists(err) != nil {
+		return fmt.Errorf("creating the policy's namespace: %w", err)
+	}
 	began := time.Now()
 	say(s.title + ": " + s.policy)
 	if err := f.Client.Create(ctx, policy); err != nil {

@@ -36,6 +36,22 @@ func scenarios() []*scenario {
 				return []fleet.Node{machine("node1", nic), machine("node2", nic), machine("node3", simhost.Igb82576())}
 			},
 		},
+		{
+			name: "vf-lag", policy: samples + "vf-lag.yaml", ready: 1,
+			title:    "applying a policy that bonds both ports of a NIC, so that the NIC forwards for the bond",
+			machines: "one node with a dual-port ConnectX-6 Dx",
+			nodes: func() []fleet.Node {
+				return []fleet.Node{machine("node1", simhost.ConnectX6Dx(simhost.TotalVFs(16)))}
+			},
+		},
+		{
+			name: "agilio", policy: samples + "agilio-corigine.yaml", ready: 1,
+			title:    "applying a policy that wants the flower firmware on a NIC that runs another one",
+			machines: "one node with a dual-port Corigine Agilio",
+			nodes: func() []fleet.Node {
+				return []fleet.Node{machine("node1", simhost.AgilioNIC(simhost.FirmwareFiles("nic", "flower")))}
+			},
+		},
 	}
 }
 

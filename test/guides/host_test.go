@@ -41,6 +41,8 @@ func option(text string) (simhost.NICOption, error) {
 		return simhost.WithoutSteering(), nil
 	case "infiniband":
 		return simhost.Infiniband(), nil
+	case "firmware":
+		return simhost.FirmwareFiles(strings.Split(value, ",")...), nil
 	}
 	return nil, errors.New("no such option")
 }
