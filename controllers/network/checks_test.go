@@ -162,7 +162,7 @@ func TestVerdict(t *testing.T) {
 		name   string
 		o      outcome
 		reason string
-		true_  string
+		holds  string
 	}{
 		{"ready", outcome{definition: "ns/n", checks: []sriovv1.NetworkCheck{passed("A", ""), unknown("B", "", "")}}, sriovv1.ReasonAttached, sriovv1.ConditionReady},
 		{"invalid", outcome{invalid: "x", definitionUnknown: true, namespaceMissing: "y"}, sriovv1.ReasonInvalid, sriovv1.ConditionStalled},
@@ -178,7 +178,7 @@ func TestVerdict(t *testing.T) {
 				t.Fatalf("%+v", s)
 			}
 			for i, c := range s.Conditions {
-				if c.Reason != test.reason || (c.Status == metav1.ConditionTrue) != (c.Type == test.true_) || c.ObservedGeneration != 2 {
+				if c.Reason != test.reason || (c.Status == metav1.ConditionTrue) != (c.Type == test.holds) || c.ObservedGeneration != 2 {
 					t.Errorf("%+v", c)
 				}
 				if c.LastTransitionTime != before.Conditions[i].LastTransitionTime {

@@ -285,7 +285,7 @@ func survivesBoot(ctx context.Context, s *scenario, name string, c crash, phase 
 	if errors.Is(w.errs[phase], simhost.ErrCrashed) && status.Ready {
 		// The last operation is that of the result itself.
 		if !strings.Contains(w.errs[phase].Error(), "saving what became") {
-			return fmt.Errorf("the death of the %s part is not told: %v, %+v", phase, w.errs[phase], status)
+			return fmt.Errorf("the death of the %s part is not told: %w, %+v", phase, w.errs[phase], status)
 		}
 	}
 	return w.same(ctx, s.specs[0], want, whole && todo.Empty())

@@ -257,7 +257,7 @@ func (e *executor) awaitApplication(ctx context.Context, s plan.ReloadDriver) er
 		}
 		// The management firmware may be too busy to answer for a moment.
 		running, err = firmware.Running(text, err == nil)
-		return err == nil, nil //nolint:nilerr // it is asked again
+		return err == nil, nil
 	})
 	if err != nil {
 		return err

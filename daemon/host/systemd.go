@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// ErrNoSystemd: the machine was not booted with systemd, or the folder
+// ErrNoSystemd says that the machine was not booted with systemd, or the folder
 // run/systemd of it cannot be seen.
 var ErrNoSystemd = errors.New("systemd does not run here: there is no /run/systemd/system")
 

@@ -41,14 +41,14 @@ type Firmware struct {
 func (l *Ledger) NoteFirmware(ctx context.Context, pciAddress string, noted Firmware) error {
 	return l.changeFirmware(ctx, pciAddress, func(known Firmware) Firmware {
 		noted.App, noted.Driver = cmp.Or(known.App, noted.App), cmp.Or(noted.Driver, known.Driver)
-		switch {
-		case noted.Link == "":
+		switch noted.Link {
+		case "":
 			// Only the driver is to be bound anew.
 			pending := noted.Pending
 			app, driver := noted.App, noted.Driver
 			noted = known
 			noted.App, noted.Driver, noted.Pending = app, driver, cmp.Or(pending, known.Pending)
-		case noted.Link == known.Link:
+		case known.Link:
 			noted.Targets = union(known.Targets, noted.Targets)
 			noted.Folders = union(known.Folders, noted.Folders)
 			noted.Before = known.Before

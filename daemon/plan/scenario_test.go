@@ -202,8 +202,6 @@ func newMachine(t testing.TB, script string) *simhost.Kernel {
 			opts.NetworkManager = true
 		case words[0] == "readonly":
 			opts.ReadOnly = append(opts.ReadOnly, words[1])
-		case words[0] == "readonly":
-			opts.ReadOnly = append(opts.ReadOnly, words[1])
 		default:
 			rest = append(rest, words)
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
 )
 
-// ApplicationFirmware: the PF's driver loads the firmware nic or flower from
+// ApplicationFirmware says that the PF's driver loads the firmware nic or flower from
 // lib/firmware/netronome when it is bound; both are there, and nothing else
 // chooses between them than the link named after the PCI address.
 const ApplicationFirmware Capability = "application firmware"
