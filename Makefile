@@ -53,11 +53,16 @@ build: ## Build the operator: bin/sriov-offload-operator
 ##@ Develop
 .PHONY: test
 test: k8s-binaries openvswitch ## Run all tests with the race detector
-	go test -race -timeout 20m ./...
+	go test -race -timeout 30m ./...
+
+CHECKS ?= 3000
+.PHONY: soak
+soak: ## Run the properties of plan and apply on many more random machines (CHECKS=3000 for each)
+	go test -timeout 2h ./daemon/apply -rapid.checks=$(CHECKS)
 
 .PHONY: bench
 bench: ## Run the benchmarks
-	GOMAXPROCS=1 go test -run '^$$' -bench . -benchmem ./controllers/merge ./daemon/observe ./daemon/plan
+	GOMAXPROCS=1 go test -run '^$$' -bench . -benchmem ./controllers/merge ./daemon/observe ./daemon/plan ./daemon/apply
 
 FUZZTIME ?= 10s
 .PHONY: fuzz

@@ -6,7 +6,7 @@ import (
 )
 
 // checks is how many cases each property gets, unless -rapid.checks says otherwise.
-const checks = "700"
+const checks = "200"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
