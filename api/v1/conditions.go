@@ -38,6 +38,9 @@ const (
 	ReasonBlocked = "Blocked"
 	// ReasonApplyFailed: a step failed; the message has the kernel's words.
 	ReasonApplyFailed = "ApplyFailed"
+	// ReasonConnectivityLost: the node lost a connection by a change that could not
+	// be taken back yet; the message says which and why.
+	ReasonConnectivityLost = "ConnectivityLost"
 	// ReasonObserveFailed: the host could not be read.
 	ReasonObserveFailed = "ObserveFailed"
 	// ReasonNotConverged: the plan was carried out without an error, yet reading

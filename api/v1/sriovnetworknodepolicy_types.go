@@ -114,6 +114,15 @@ type SriovNetworkNodePolicySpec struct {
 	//
 	// +optional
 	ExternallyManaged bool `json:"externallyManaged,omitempty"`
+	// allowNodeNetwork permits changes that interrupt a PF over which the node's own network runs: its default route, its
+	// address in the cluster, or what is built on them. Without it, such a PF is left alone and has the blocker NodeNetwork.
+	// What is risked: everything that reaches the node, or leaves it, over the PF is interrupted for seconds, and the node is
+	// lost if neither the change nor taking it back brings the connection back. After each such change the daemon checks the
+	// connections that it found before; if one is lost, it restores the PF's state of before by itself. VFs that pods hold
+	// are not taken from them because of it.
+	//
+	// +optional
+	AllowNodeNetwork bool `json:"allowNodeNetwork,omitempty"`
 	// bridge to which the PF is attached. Needs eSwitchMode switchdev.
 	//
 	// +optional

@@ -26,6 +26,11 @@ type SriovNetworkNodeStateSpec struct {
 	//
 	// +optional
 	System System `json:"system,omitzero"`
+	// allowNodeNetwork: the node's pool permits changes that interrupt PFs over which the node's own network runs. It holds
+	// for PFs that no policy configures any more, too: they may go back to what they were.
+	//
+	// +optional
+	AllowNodeNetwork bool `json:"allowNodeNetwork,omitempty"`
 	// computedFrom is a hash of what this spec was computed from. Empty: it was not computed yet and means nothing.
 	//
 	// +optional
@@ -72,6 +77,11 @@ type Interface struct {
 	//
 	// +optional
 	ExternallyManaged bool `json:"externallyManaged,omitempty"`
+	// allowNodeNetwork: changes may interrupt the PF even if the node's own network runs over it; a policy of the PF or the
+	// node's pool says so.
+	//
+	// +optional
+	AllowNodeNetwork bool `json:"allowNodeNetwork,omitempty"`
 	// vfGroups share a configuration; ordered by first VF, never overlapping.
 	//
 	// +optional

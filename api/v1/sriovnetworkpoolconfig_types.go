@@ -28,6 +28,12 @@ type SriovNetworkPoolConfigSpec struct {
 	//
 	// +optional
 	OvsHardwareOffloadConfig OvsHardwareOffloadConfig `json:"ovsHardwareOffloadConfig,omitzero"`
+	// allowNodeNetwork permits, on every PF of the pool's nodes, changes that interrupt a PF over which the node's own network
+	// runs; what is risked is at spec.allowNodeNetwork of SriovNetworkNodePolicy. A node in two pools has no such permission
+	// from either.
+	//
+	// +optional
+	AllowNodeNetwork bool `json:"allowNodeNetwork,omitempty"`
 	// approval Manual holds every disruptive plan of the pool until a person approves it.
 	//
 	// +optional

@@ -67,6 +67,7 @@ func TestComputedFrom(t *testing.T) {
 		{"netFilter", func(in *input) { in.node.Interfaces[0].NetFilter = "openstack/NetworkID:1" }, true},
 		{"PCI address", func(in *input) { in.node.Interfaces[0].PCIAddress = "0000:60:00.0" }, true},
 		{"one PF less", func(in *input) { in.node.Interfaces = in.node.Interfaces[1:] }, true},
+		{"permission of the pool", func(in *input) { in.node.AllowNodeNetwork = true }, true},
 		{"RDMA mode", func(in *input) { in.node.RdmaMode = "exclusive" }, true},
 		{"configuration mode", func(in *input) { in.node.Systemd = true }, true},
 	}

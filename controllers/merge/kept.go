@@ -175,6 +175,7 @@ func (m *merger) keptCandidates(pf *sriovv1.InterfaceStatus, k kept) []candidate
 // keepPF adds the present entry of the PF to the spec, with its bridge.
 func (m *merger) keepPF(k kept) {
 	m.spec.Interfaces = append(m.spec.Interfaces, *k.entry.DeepCopy())
+	m.keepPermission(&m.spec.Interfaces[len(m.spec.Interfaces)-1])
 	for i := range m.current.Bridges.OVS {
 		b := &m.current.Bridges.OVS[i]
 		if len(b.Uplinks) > 0 && b.Uplinks[0].PCIAddress == k.entry.PCIAddress {

@@ -23,6 +23,8 @@ type Node struct {
 	RdmaMode string
 	// Systemd tells that the node is configured at boot too, by units of its own.
 	Systemd bool
+	// AllowNodeNetwork: the node's pool permits interrupting the node's own network.
+	AllowNodeNetwork bool
 }
 
 // Result is what one node should look like and what became of the policies.
@@ -53,7 +55,7 @@ type PolicyResult struct {
 // Merge computes the node's spec from the policies that select it. It does not
 // change n and keeps nothing of it but strings.
 func (s *Set) Merge(n Node) Result {
-	m := merger{node: n.Name, pfs: inventory(n.Interfaces), current: &n.Current}
+	m := merger{node: n.Name, pfs: inventory(n.Interfaces), current: &n.Current, poolAllows: n.AllowNodeNetwork}
 	for _, p := range s.policies {
 		if p.selects(n.Labels) {
 			m.policies = append(m.policies, p)
@@ -76,6 +78,7 @@ func (s *Set) Merge(n Node) Result {
 		if n.Systemd {
 			m.spec.System.ConfigurationMode = sriovv1.ConfigurationSystemd
 		}
+		m.spec.AllowNodeNetwork = n.AllowNodeNetwork
 		m.spec.ComputedFrom = m.computedFrom(m.spec.System)
 		if m.isPartial() && m.isUnchanged() {
 			m.spec.ComputedFrom = n.Current.ComputedFrom
@@ -102,6 +105,8 @@ type merger struct {
 	merged   []mergedPF                    // parallel to spec.Interfaces once all are merged
 	bytes    int                           // what the PF that is being merged has used of bytesPerPF
 	spec     sriovv1.SriovNetworkNodeStateSpec
+	// poolAllows is Node.AllowNodeNetwork.
+	poolAllows bool
 }
 
 // inventory orders the PFs and leaves out what cannot be a PF: an entry without

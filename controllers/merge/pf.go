@@ -78,6 +78,7 @@ func (m *merger) mergePF(merged mergedPF) {
 	slices.SortFunc(iface.VfGroups, func(a, b sriovv1.VfGroup) int { return a.VfRange.First - b.VfRange.First })
 	m.mergeMaxima(&iface, candidates)
 	m.mergeScalars(&iface, candidates)
+	m.mergePermission(&iface, candidates)
 	m.mergeBridge(&iface, candidates)
 	m.spec.Interfaces = append(m.spec.Interfaces, iface)
 }

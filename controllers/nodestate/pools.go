@@ -37,6 +37,13 @@ func RdmaMode(node map[string]string, pools []sriovv1.SriovNetworkPoolConfig, cu
 	}
 }
 
+// AllowNodeNetwork tells whether the pool of a node with these labels permits
+// interrupting the node's own network. In two pools, a node is better left alone.
+func AllowNodeNetwork(node map[string]string, pools []sriovv1.SriovNetworkPoolConfig) bool {
+	of := poolsOf(node, pools)
+	return len(of) == 1 && of[0].Spec.AllowNodeNetwork
+}
+
 // poolSelector reads an unset selector as every node.
 func poolSelector(pool *sriovv1.SriovNetworkPoolConfig) (labels.Selector, error) {
 	if pool.Spec.NodeSelector == nil {

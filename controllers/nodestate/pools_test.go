@@ -51,6 +51,28 @@ func TestPools(t *testing.T) {
 	}
 }
 
+// TestAllowNodeNetwork: only a node in one pool has that pool's permission.
+func TestAllowNodeNetwork(t *testing.T) {
+	allowing := pool("allowing", &metav1.LabelSelector{MatchLabels: map[string]string{"role": "a"}})
+	allowing.Spec.AllowNodeNetwork = true
+	everything := pool("everything", nil)
+	everything.Spec.AllowNodeNetwork = true
+	for name, test := range map[string]struct {
+		role  string
+		pools []sriovv1.SriovNetworkPoolConfig
+		want  bool
+	}{
+		"in it":           {"a", []sriovv1.SriovNetworkPoolConfig{allowing}, true},
+		"not in it":       {"b", []sriovv1.SriovNetworkPoolConfig{allowing}, false},
+		"in two":          {"a", []sriovv1.SriovNetworkPoolConfig{allowing, everything}, false},
+		"in a silent one": {"a", []sriovv1.SriovNetworkPoolConfig{pool("p", nil)}, false},
+	} {
+		if got := AllowNodeNetwork(map[string]string{"role": test.role}, test.pools); got != test.want {
+			t.Errorf("a node %s: %t", name, got)
+		}
+	}
+}
+
 func TestPoolConditions(t *testing.T) {
 	_, invalid := poolSelector(new(pool("p", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: "Near"}}})))
 	openshift := pool("p", nil)

@@ -107,6 +107,7 @@ func (r *Reconciler) gather(ctx context.Context, node *metav1.PartialObjectMetad
 		return nil, in, fmt.Errorf("listing pools: %w", err)
 	}
 	in.RdmaMode = RdmaMode(in.Labels, pools.Items, in.RdmaMode)
+	in.AllowNodeNetwork = AllowNodeNetwork(in.Labels, pools.Items)
 	policies := &sriovv1.SriovNetworkNodePolicyList{}
 	if err := r.Client.List(ctx, policies, client.InNamespace(r.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, in, fmt.Errorf("listing policies: %w", err)

@@ -127,6 +127,8 @@ func (s *scoped) render() (*rendering, error) {
 			Current:  observed.Spec,
 			RdmaMode: nodestate.RdmaMode(n.Labels, s.pools, observed.Spec.System.RdmaMode),
 			Systemd:  operator.Systemd,
+
+			AllowNodeNetwork: nodestate.AllowNodeNetwork(n.Labels, s.pools),
 		}
 		result := set.Merge(in)
 		results[n.Name] = result
