@@ -24,6 +24,7 @@ type Host struct {
 
 	NetworkManager NetworkManager
 	Systemd        Systemd
+	Probes         Probes
 }
 
 // FS reads and writes the attributes of sysfs and procfs. Paths are relative to

@@ -27,6 +27,11 @@ type Record struct {
 	Firmware map[string]Firmware `json:"firmware,omitempty"`
 	// Boot is what we installed for the boot; it outlives boots.
 	Boot Boot `json:"boot,omitzero"`
+	// Probations by PCI address of the PF: changes that are not known to have left
+	// the node its connections.
+	Probations map[string]Probation `json:"probations,omitempty"`
+	// Losses by PCI address of the PF: changes that did not.
+	Losses map[string]Loss `json:"losses,omitempty"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -130,6 +135,8 @@ func (r Record) clone() Record {
 	r.Files = maps.Clone(r.Files)
 	r.Firmware = maps.Clone(r.Firmware)
 	r.Boot.Units, r.Boot.Files, r.Boot.Folders = slices.Clone(r.Boot.Units), slices.Clone(r.Boot.Files), slices.Clone(r.Boot.Folders)
+	r.Probations = maps.Clone(r.Probations)
+	r.Losses = maps.Clone(r.Losses)
 	return r
 }
 

@@ -48,7 +48,10 @@ func (r *Record) valid() error {
 	if err := r.validFiles(); err != nil {
 		return err
 	}
-	return r.validFirmware()
+	if err := r.validFirmware(); err != nil {
+		return err
+	}
+	return r.validSafety()
 }
 
 func (p *PF) valid(where string) error {

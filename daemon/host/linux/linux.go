@@ -15,6 +15,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/networkmanager"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/ovs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/podresources"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/probes"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/sysfs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/systemd"
@@ -56,6 +57,9 @@ type Options struct {
 	// NodeIP is the address under which the node is known to its cluster. The
 	// zero value means that it is not known.
 	NodeIP netip.Addr
+	// APIServer is host:port of the API server of the cluster. Empty means that it
+	// is not known: then it is never found connected.
+	APIServer string
 }
 
 // Open returns the host of the machine at Root. Netlink and ethtool reach the
@@ -90,6 +94,7 @@ func Open(o Options) (host.Host, io.Closer, error) {
 
 		NetworkManager: &networkmanager.Client{Socket: filepath.Join(root, systemBus)},
 		Systemd:        systemd.New(root),
+		Probes:         &probes.Client{Server: o.APIServer, Neighbours: links},
 	}, closers{attributes, own}, nil
 }
 

@@ -89,6 +89,7 @@ func (h *handle) host() host.Host {
 
 		NetworkManager: networkManagerDoor{h},
 		Systemd:        systemdDoor{h},
+		Probes:         probesDoor{h},
 	}
 }
 

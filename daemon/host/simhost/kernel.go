@@ -114,6 +114,8 @@ type Kernel struct {
 	networkManager string
 	// firmwarePath is firmware_class.path.
 	firmwarePath string
+	// reach is what lies between the machine and its cluster.
+	reach reach
 
 	subscribers map[*subscriber]struct{}
 	log         []string

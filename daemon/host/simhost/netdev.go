@@ -186,7 +186,7 @@ func (k *Kernel) carrier(l *link) bool {
 	}
 	switch l.role {
 	case rolePF:
-		return l.linked
+		return l.linked && !k.cutOff(l)
 	case roleVF:
 		pf := l.fn.parent.pf
 		if pf.mode != modeSwitchdev {
@@ -200,7 +200,7 @@ func (k *Kernel) carrier(l *link) bool {
 	case roleBond:
 		return slices.ContainsFunc(l.bond.members, k.carrier)
 	default:
-		return true
+		return !k.cutOff(l)
 	}
 }
 
