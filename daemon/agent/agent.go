@@ -111,6 +111,12 @@ func (a *Agent) nextTurn(facts Facts) time.Duration {
 // that the turn could not be taken; what failed on the host is in the facts.
 func (a *Agent) turn(ctx context.Context, state *sriovv1.SriovNetworkNodeState) (Facts, error) {
 	facts := Facts{Generation: state.Generation, Spec: state.Spec, Boot: a.boot}
+	if err := a.openLedger(ctx); err != nil {
+		return facts, a.failedToLook(ctx, state, facts, err)
+	}
+	if err := a.recover(ctx, nil); err != nil {
+		return facts, a.failedToRecover(ctx, state, facts, err)
+	}
 	if err := a.look(ctx, &facts); err != nil {
 		return facts, a.failedToLook(ctx, state, facts, err)
 	}
@@ -132,6 +138,10 @@ func (a *Agent) turn(ctx context.Context, state *sriovv1.SriovNetworkNodeState) 
 	result := apply.Run(ctx, a.Host, a.ledger, *facts.Observed, run)
 	if ctx.Err() != nil {
 		return facts, ctx.Err()
+	}
+	// Before anything that needs the API: the node may have no way to it.
+	if err := a.recover(ctx, &result); err != nil {
+		return facts, a.failedToRecover(ctx, state, facts, err)
 	}
 	if err := a.look(ctx, &facts); err != nil {
 		return facts, a.failedToLook(ctx, state, facts, err)
@@ -184,9 +194,6 @@ func remaining(p plan.Plan, chain plan.Chain) []plan.Step {
 
 // look observes the host and plans from what it sees.
 func (a *Agent) look(ctx context.Context, facts *Facts) error {
-	if err := a.openLedger(ctx); err != nil {
-		return err
-	}
 	observed, err := observe.Node(ctx, a.Host)
 	if err != nil {
 		facts.Observed = nil
@@ -225,6 +232,7 @@ func (a *Agent) forget(ctx context.Context, p plan.Plan) error {
 		errs = append(errs, a.ledger.ForgetBonds(ctx, p.ReleasedBonds...))
 	}
 	errs = append(errs, a.ledger.ForgetBridges(ctx, p.ReleasedBridges...))
+	errs = append(errs, a.ledger.ForgetLosses(ctx, p.Outlived...))
 	return errors.Join(errs...)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
@@ -22,6 +23,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/cleanup"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/linux"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/probes"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
@@ -85,6 +87,10 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) error {
 	if o.ovsSocket != "" {
 		options.OVSSocket = filepath.Join(o.hostRoot, o.ovsSocket)
 	}
+	restConfig, configErr := o.clusterConfig()
+	if configErr == nil && restConfig != nil {
+		options.APIServer, configErr = probes.ServerOf(restConfig.Host)
+	}
 	h, closer, err := linux.Open(options)
 	if err != nil {
 		return fmt.Errorf("opening the host at %s: %w", o.hostRoot, err)
@@ -103,10 +109,8 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) error {
 		return errors.New("--node is not set: give it, or the environment variable NODE_NAME")
 	case o.namespace == "":
 		return errors.New("--namespace is not set: give it, or the environment variable POD_NAMESPACE")
-	}
-	restConfig, err := config.GetConfig()
-	if err != nil {
-		return fmt.Errorf("finding the cluster: %w", err)
+	case configErr != nil:
+		return fmt.Errorf("finding the cluster: %w", configErr)
 	}
 	lock, err := store.WaitLock(ctx, func(err error) { log.FromContext(ctx).Info("Waiting", "reason", err.Error()) })
 	switch {
@@ -124,6 +128,14 @@ func (o *commandOptions) run(ctx context.Context, out io.Writer) error {
 		MetricsBindAddress: o.metricsAddress, ProbeBindAddress: o.probeAddress,
 		Boot: boot.Keeper{NodeIP: o.nodeIP, KubeletSocket: strings.TrimPrefix(filepath.Join("/", o.kubeletSocket), "/")},
 	})
+}
+
+// clusterConfig is how to reach the cluster; nil for a dry run, which needs none.
+func (o *commandOptions) clusterConfig() (*rest.Config, error) {
+	if o.dryRun {
+		return nil, nil
+	}
+	return config.GetConfig()
 }
 
 // parseNodeIP returns the node's address, the zero value when it was not given.

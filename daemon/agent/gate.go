@@ -35,7 +35,8 @@ type Decision struct {
 }
 
 // Decide tells which part of a plan may run. A chain that would take VFs from
-// pods is held; the chains of other PFs are not.
+// pods is held; the chains of other PFs are not. One that interrupts the node's own
+// network runs where the user permits that, unless it takes VFs from pods, too.
 func Decide(spec sriovv1.SriovNetworkNodeStateSpec, observed inventory.Node, p plan.Plan) Decision {
 	d := Decision{Verdict: Proceed, Disruption: sriovv1.DisruptionNone}
 	if spec.ComputedFrom == "" {
@@ -47,7 +48,7 @@ func Decide(spec sriovv1.SriovNetworkNodeStateSpec, observed inventory.Node, p p
 	held := false
 	for _, chain := range p.Chains {
 		disruption, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{chain}}, observed)
-		if disruption == sriovv1.DisruptionNone {
+		if disruption == sriovv1.DisruptionNone || disruption == sriovv1.DisruptionNode && permitted(&spec, observed, chain) {
 			d.Run.Chains = append(d.Run.Chains, chain)
 		} else {
 			held = true
@@ -62,4 +63,16 @@ func Decide(spec sriovv1.SriovNetworkNodeStateSpec, observed inventory.Node, p p
 		d.Verdict = Idle
 	}
 	return d
+}
+
+// permitted tells whether the user lets a chain interrupt the node's own network,
+// and nobody else loses something by it.
+func permitted(spec *sriovv1.SriovNetworkNodeStateSpec, observed inventory.Node, chain plan.Chain) bool {
+	for _, address := range chain.PFs {
+		pf := observed.PF(address)
+		if pf != nil && pf.NodeNetwork != "" && !plan.Allowed(spec, address) {
+			return false
+		}
+	}
+	return !plan.TakesVFs(chain, observed)
 }

@@ -9,7 +9,12 @@
 // Every step first looks whether it is still needed, has a deadline, and waits
 // for its fact by host events and short polls.
 //
-// The package imports daemon/host (the interfaces alone), daemon/plan,
-// daemon/ledger, daemon/inventory, daemon/failure and daemon/hostfile (whose file it
-// is).
+// After every interruption of a link the connections that the node had before
+// must come back (daemon/connectivity). Recover takes changes back after which one
+// does not, also those of a daemon that has died; it needs nothing but the host
+// and the ledger.
+//
+// The package imports daemon/host (the interfaces alone), daemon/connectivity,
+// daemon/plan, daemon/driver, daemon/ledger, daemon/inventory, daemon/failure and
+// daemon/hostfile (whose file it is).
 package apply

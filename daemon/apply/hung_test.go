@@ -118,7 +118,7 @@ func (c *hung) givesUp(ctx context.Context, k *simhost.Kernel) error {
 	// What is asked before the step may use the same door.
 	fault := simhost.Fault{Op: c.op, Times: -1, Delay: 100 * time.Hour}
 	if c.step == "AwaitRepresentors" {
-		fault.Nth = 3
+		fault.Nth = 5
 	}
 	k.Fail(fault)
 	began := time.Now()

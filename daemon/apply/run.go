@@ -93,12 +93,17 @@ type runner struct {
 	observed *inventory.Node
 	ledger   *ledger.Ledger
 	led      *ledger.Ledger
+	guard    guard
 }
 
 // Run carries out a plan that was made from observed. It forgets what the plan
 // released, and records in the ledger every PF before the first effect on it.
 // Run returns when all chains have ended or ctx ends, whichever is first, except
 // that a write in the kernel may go on.
+//
+// After each interruption of a link, the connections that the node had before
+// must come back; if one does not, all chains stop, and what they have begun stays
+// on probation in the ledger: Recover is to be called then.
 func Run(ctx context.Context, h host.Host, led *ledger.Ledger, observed inventory.Node, p plan.Plan) Result {
 	var result Result
 	if released := slices.Concat(p.Released, p.ReleasedBridges); len(released) > 0 {
@@ -119,8 +124,10 @@ func Run(ctx context.Context, h host.Host, led *ledger.Ledger, observed inventor
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &runner{host: h, watch: newWatcher(ctx, h.Events), observed: &observed, ledger: led}
+	r.guard.choose(ctx, h, p)
 	fresh := r.freshPods(ctx)
 	results := make([]Result, len(p.Chains))
+	together, alone := r.order(p.Chains)
 	var wg sync.WaitGroup
 	// The host's files come before what they are about. A failure of theirs does not
 	// keep VFs from pods: see plan.Chain.
@@ -129,12 +136,13 @@ func Run(ctx context.Context, h host.Host, led *ledger.Ledger, observed inventor
 			results[i] = r.chain(ctx, led, c, fresh)
 		}
 	}
-	for i, c := range p.Chains {
-		if !c.OfNode() {
-			wg.Go(func() { results[i] = r.chain(ctx, led, c, fresh) })
-		}
+	for _, i := range together {
+		wg.Go(func() { results[i] = r.chain(ctx, led, p.Chains[i], fresh) })
 	}
 	wg.Wait()
+	for _, i := range alone {
+		results[i] = r.chain(ctx, led, p.Chains[i], r.freshPods(ctx))
+	}
 	for _, one := range results {
 		result.Done = append(result.Done, one.Done...)
 		result.Failures = append(result.Failures, one.Failures...)
@@ -175,7 +183,7 @@ func (r *runner) meanwhile(ctx context.Context, c plan.Chain, fresh inventory.No
 // may have got a VF in the meantime. A chain that was to disrupt all the same is
 // run as it was ordered.
 func (r *runner) outdated(c plan.Chain, fresh inventory.Node) error {
-	if !r.harmless(c, *r.observed) || r.harmless(c, fresh) {
+	if plan.TakesVFs(c, *r.observed) || !plan.TakesVFs(c, fresh) {
 		return nil
 	}
 	if fresh.PodsUnknown != "" {
@@ -183,12 +191,6 @@ func (r *runner) outdated(c plan.Chain, fresh inventory.Node) error {
 	}
 	_, pods := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, fresh)
 	return faultf(failure.FaultOutdated, "pods got VFs in the meantime: %s", strings.Join(pods, ", "))
-}
-
-// harmless tells whether a chain takes nothing from anybody.
-func (r *runner) harmless(c plan.Chain, node inventory.Node) bool {
-	disruption, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, node)
-	return disruption == sriovv1.DisruptionNone
 }
 
 // unknownVFs tells whether a chain would remove VFs that the plan did not know,
@@ -214,9 +216,12 @@ func (r *runner) unknownVFs(ctx context.Context, c plan.Chain) error {
 
 // chain runs one chain up to its first stage with a failure.
 func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fresh inventory.Node) Result {
-	var result Result
-	run := &chainRun{runner: r, pfs: c.PFs, logBefore: r.kernelLogs(ctx, c.PFs), tailBefore: r.kernelLog(ctx, "", tailLines)}
-	if err := r.meanwhile(ctx, c, fresh); err != nil {
+	run := r.newChainRun(ctx, c.PFs)
+	err := r.guard.stopped()
+	if err == nil {
+		err = r.meanwhile(ctx, c, fresh)
+	}
+	if err != nil {
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
 	if err := r.noteBridges(ctx, led, c); err != nil {
@@ -242,22 +247,39 @@ func (r *runner) chain(ctx context.Context, led *ledger.Ledger, c plan.Chain, fr
 	if err := r.noteBonds(ctx, led, c); err != nil {
 		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
 	}
-	for i, stage := range c.Stages {
+	if err := r.begin(ctx, led, c); err != nil {
+		return Result{Failures: []Failure{run.failure(ctx, nil, err)}}
+	}
+	result := run.stages(ctx, led, c)
+	run.conclude(ctx, led, c, &result)
+	return result
+}
+
+// stages runs the stages of a chain up to the first one with a failure, or after
+// which the node misses a connection.
+func (c *chainRun) stages(ctx context.Context, led *ledger.Ledger, whole plan.Chain) (result Result) {
+	for i, stage := range whole.Stages {
 		if i > 0 {
-			if err := run.recheck(ctx, c, i); err != nil {
-				result.Failures = []Failure{run.failure(ctx, nil, err)}
+			if err := c.mayGoOn(ctx, whole, i); err != nil {
+				result.Failures = []Failure{c.failure(ctx, nil, err)}
 				return result
 			}
 		}
-		done, failures := run.stage(ctx, stage)
+		done, failures := c.stage(ctx, stage)
 		result.Done = append(result.Done, done...)
 		if len(failures) > 0 {
 			result.Failures = failures
-			if err := errors.Join(r.judgeTrials(ctx, led, failures), judgeBonds(ctx, led, failures)); err != nil {
+			if err := errors.Join(c.judgeTrials(ctx, led, failures), judgeBonds(ctx, led, failures)); err != nil {
 				err = &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
-				result.Failures = append(result.Failures, run.failure(ctx, nil, err))
+				result.Failures = append(result.Failures, c.failure(ctx, nil, err))
 			}
 			return result
+		}
+		if whole.Verify(i) {
+			if err := c.verify(ctx, stage); err != nil {
+				result.Failures = []Failure{c.failure(ctx, nil, err)}
+				return result
+			}
 		}
 	}
 	return result

@@ -155,6 +155,7 @@ type turn struct {
 	plan     plan.Plan
 	run      plan.Plan
 	result   apply.Result
+	losses   map[string]ledger.Loss
 }
 
 // take takes one turn of a daemon that has just started.
@@ -168,11 +169,20 @@ func takeIf(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNod
 	if err != nil {
 		return turn{}, err
 	}
+	recovery := apply.Recovery{
+		Observe: func(ctx context.Context) (inventory.Node, error) { return observe.Node(ctx, h) }, Drivers: driver.Default(),
+	}
+	if _, err := apply.Recover(ctx, h, led, recovery); err != nil {
+		return turn{}, err
+	}
 	observed, p, err := look(ctx, h, spec, led)
 	if err != nil {
 		return turn{}, err
 	}
-	t := turn{observed: observed, plan: p, run: gate(p, observed)}
+	if err := led.ForgetLosses(ctx, p.Outlived...); err != nil {
+		return turn{}, err
+	}
+	t := turn{observed: observed, plan: p, run: gate(&spec, p, observed)}
 	if ungated {
 		t.run = p
 	}
@@ -181,7 +191,10 @@ func takeIf(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNod
 	if early := k.EarlyBinds(); len(spec.Bonds) > 0 && len(early) > 0 {
 		return turn{}, fmt.Errorf("VFs were bound before the NIC offloads their bond: %v", early)
 	}
-	return t, nil
+	recovery.After = &t.result
+	t.losses, err = apply.Recover(ctx, h, led, recovery)
+	t.result.Blame(t.losses)
+	return t, err
 }
 
 // look observes and plans.
@@ -197,10 +210,15 @@ func look(ctx context.Context, h host.Host, spec sriovv1.SriovNetworkNodeStateSp
 // gate holds chains that would disrupt. It is the rule of agent.Decide in
 // daemon/agent/gate.go, which cannot be imported here because it imports apply:
 // who changes one changes the other.
-func gate(p plan.Plan, observed inventory.Node) plan.Plan {
+func gate(spec *sriovv1.SriovNetworkNodeStateSpec, p plan.Plan, observed inventory.Node) plan.Plan {
 	run := plan.Plan{Released: p.Released, ReleasedBonds: p.ReleasedBonds, ReleasedBridges: p.ReleasedBridges}
 	for _, c := range p.Chains {
-		if d, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, observed); d == sriovv1.DisruptionNone {
+		d, _ := plan.Disruption(plan.Plan{Chains: []plan.Chain{c}}, observed)
+		permitted := !plan.TakesVFs(c, observed) && !slices.ContainsFunc(c.PFs, func(address string) bool {
+			pf := observed.PF(address)
+			return pf != nil && pf.NodeNetwork != "" && !plan.Allowed(spec, address)
+		})
+		if d == sriovv1.DisruptionNone || d == sriovv1.DisruptionNode && permitted {
 			run.Chains = append(run.Chains, c)
 		}
 	}

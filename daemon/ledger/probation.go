@@ -16,6 +16,19 @@ type Probation struct {
 	Before Initial `json:"before"`
 	// Want identifies what was wanted of the PF, see plan.Chain.
 	Want string `json:"want,omitempty"`
+	// With are the PFs that are changed together, this one among them, by PCI
+	// address; Bonds are those that the change makes of them, Bridges those of ours
+	// that the PF had before.
+	With    []string `json:"with,omitempty"`
+	Bonds   []string `json:"bonds,omitempty"`
+	Bridges []string `json:"bridges,omitempty"`
+	// Firmware: the change makes the PF's driver load another application firmware
+	// than the one that ran at first contact, to which it may go back.
+	Firmware bool `json:"firmware,omitempty"`
+	// App is the application firmware that ran; empty if there is none.
+	App string `json:"app,omitempty"`
+	// Member is the bond that the PF was a member of; empty if none.
+	Member string `json:"member,omitempty"`
 	// Checks are connections that the node had before the change.
 	Checks []Check `json:"checks,omitempty"`
 }

@@ -18,6 +18,7 @@ const (
 	CodeNoNetdev            = "NoNetdev"
 	CodeLinkTypeMismatch    = "LinkTypeMismatch"
 	CodeNodeNetwork         = "NodeNetwork"
+	CodeConnectivityLost    = "ConnectivityLost"
 	CodePFHasMaster         = "PFHasMaster"
 	CodeEswitchModeFixed    = "EswitchModeFixed"
 	CodeEswitchUnsupported  = "EswitchUnsupported"
@@ -72,7 +73,9 @@ func deviceCodes() []BlockerCode {
 		{CodeLinkTypeMismatch, "The port's link type is not the one that is wanted.",
 			"Change the policy's linkType, or the port type in the NIC's firmware (NVIDIA: LINK_TYPE_P1, LINK_TYPE_P2)."},
 		{CodeNodeNetwork, "The node's own network depends on the PF, and the change would interrupt it.",
-			"Move the node's network to another NIC, or create the VFs at boot and set externallyManaged in the policy."},
+			"Move the node's network to another NIC, or create the VFs at boot and set externallyManaged in the policy; or permit the interruption: allowNodeNetwork in the policy, or in the node's pool."},
+		{CodeConnectivityLost, "The change was made once, the node lost a connection by it, and the PF went back to its state of before. The same change is not made again.",
+			"See in the message which connection was lost, and find out why: the switch port, a bond or VLAN on the PF, the host's network manager. Then change the policy: any change of what is wanted of the PF is tried anew."},
 		{CodePFHasMaster, "The PF is a member of a bond or bridge, and the change would break its link.",
 			"Take the PF out of the bond or bridge until the change is done; an MTU is set on the bond or bridge itself."},
 		{CodeEswitchModeFixed, "The firmware that runs on the NIC decides on the eswitch mode (Agilio), and it is another one than the wanted.",

@@ -33,6 +33,8 @@ type subject struct {
 	firstApp string
 	// unbound: VFs are made without drivers in any case.
 	unbound bool
+	// allowed: the PF may be interrupted although the node's own network runs over it.
+	allowed bool
 }
 
 func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory.PF) *subject {
@@ -40,6 +42,7 @@ func newSubject(in *Input, want desired, strategy driver.Strategy, pf *inventory
 		desired: want, pf: pf, node: &in.Observed, strategy: strategy, order: strategy.Order, bridges: newBridging(in, want.pf, pf),
 		claims:  in.Observed.Claims,
 		unbound: in.Unbound,
+		allowed: Allowed(&in.Spec, want.pf),
 	}
 	s.pf = s.bridges.freed()
 	if s.order == driver.Trial {
@@ -302,7 +305,7 @@ func (s *subject) checkInterruption() []Blocker {
 	change := s.change()
 	n := s.member()
 	switch {
-	case s.pf.NodeNetwork != "":
+	case s.pf.NodeNetwork != "" && !s.allowed:
 		return s.blocks(CodeNodeNetwork, "%s is wanted, but the PF %s", change, s.pf.NodeNetwork)
 	case n.Master != "" && !s.seat.in[n.Master]:
 		return s.blocks(CodePFHasMaster, "%s is wanted, but the PF's netdev %s is a member of %s", change, n.Name, masterText(n))
@@ -374,7 +377,7 @@ func (s *subject) groupBlockers() []Blocker {
 		switch {
 		// The inventory says only that the node's network runs over the PF or one of
 		// its VFs; it may be any that is up.
-		case s.pf.NodeNetwork != "" && isUp(vf) && s.interrupts(vf, *w):
+		case s.pf.NodeNetwork != "" && !s.allowed && isUp(vf) && s.interrupts(vf, *w):
 			needed = append(needed, i)
 			*w = vfWant{}
 		case w.binding == vfio && vf != nil && vf.IOMMUGroup == nil:
@@ -420,7 +423,7 @@ func (s *subject) mtuBlockers() []Blocker {
 	}
 	want := s.mtuOf(n)
 	found := blocker(s.desired.pf, CodeNodeNetwork, "an MTU of %d instead of %d is wanted, but the PF %s", want, n.MTU, s.pf.NodeNetwork)
-	if s.pf.NodeNetwork == "" {
+	if s.unguarded() {
 		found = blocker(s.desired.pf, CodePFHasMaster, "an MTU of %d instead of %d is wanted, but the PF's netdev %s is a member of %s", want, n.MTU, n.Name, masterText(n))
 	}
 	s.mtu = 0
@@ -440,7 +443,7 @@ func masterText(n *inventory.Netdev) string {
 // ours alone; nil if there is none.
 func (s *subject) mtuBlocked() *inventory.Netdev {
 	for _, n := range s.pf.Ports() {
-		if !s.reached(n) && (s.pf.NodeNetwork != "" || n.Master != "") {
+		if !s.reached(n) && (!s.unguarded() || n.Master != "") {
 			return n
 		}
 	}

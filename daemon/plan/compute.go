@@ -47,6 +47,7 @@ func Compute(in Input) Plan {
 	slices.SortStableFunc(p.Chains, func(a, b Chain) int { return strings.Compare(a.PFs[0], b.PFs[0]) })
 	slices.SortStableFunc(p.Waiting, func(a, b Waiting) int { return strings.Compare(a.PF, b.PF) })
 	slices.Sort(p.Released)
+	p.judge(&in)
 	sortBlockers(p.Blockers)
 	return p
 }

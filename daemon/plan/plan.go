@@ -44,6 +44,9 @@ type Plan struct {
 	// ReleasedBridges are PFs of which the ledger may forget the bridge: none of ours
 	// is there any more.
 	ReleasedBridges []string
+	// Outlived are PFs of which something else is wanted than what cost the node a
+	// connection: the ledger may forget that it did.
+	Outlived []string
 }
 
 // Waiting are VFs of one PF that have a user, and whose MTU or MAC is not what is
@@ -68,6 +71,8 @@ type Chain struct {
 	PFs    []string
 	Stages []Stage
 	Parts  Parts
+	// Wants identify what is wanted of each of the PFs, in their order.
+	Wants []string
 }
 
 // Stage holds steps that may run at the same time; stages run one after the other.
