@@ -21,7 +21,7 @@ const computedFromVersion = "1"
 func (m *merger) computedFrom(system sriovv1.System) string {
 	buf := make([]byte, 0, 1024)
 	buf = appendString(buf, computedFromVersion)
-	buf = appendString(buf, system.RdmaMode)
+	buf = appendString(buf, withPermission(system.RdmaMode, m.poolAllows))
 	// The default leaves the hash as it was before there was another mode.
 	if system.ConfigurationMode != "" {
 		buf = appendString(buf, system.ConfigurationMode)

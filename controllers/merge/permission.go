@@ -32,3 +32,13 @@ func (m *merger) keepPermission(entry *sriovv1.Interface) {
 	entry.AllowNodeNetwork = entry.AllowNodeNetwork && (m.poolAllows ||
 		slices.ContainsFunc(m.policies, func(p *policy) bool { return p.spec.AllowNodeNetwork && p.couldSelect(pf) }))
 }
+
+// withPermission is the RDMA mode of a pool together with its permission, as one
+// text to hash. Without the permission it is the mode alone, so that nodes of
+// such pools are not computed anew. No RDMA mode has a space in it.
+func withPermission(rdmaMode string, allowed bool) string {
+	if !allowed {
+		return rdmaMode
+	}
+	return rdmaMode + " allowNodeNetwork"
+}

@@ -65,7 +65,8 @@ func Run(ctx context.Context, o Options) error {
 	if err := sriovv1.AddToScheme(scheme); err != nil {
 		return fmt.Errorf("registering the API: %w", err)
 	}
-	agent := &Agent{Host: o.Host, Store: o.Store, Drivers: driver.Default(), Resync: jitter(o.Resync)}
+	o.Boot.Host = o.Host
+	agent := &Agent{Boot: o.Boot, Host: o.Host, Store: o.Store, Drivers: driver.Default(), Resync: jitter(o.Resync)}
 	agent.recoverAtStart(ctx)
 	// The daemon sees its own node's state and nothing else.
 	mgr, err := manager.New(o.Config, manager.Options{
@@ -82,8 +83,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("setting up the daemon of node %s: %w", o.Node, err)
 	}
-	o.Boot.Host = o.Host
-	agent.Boot, agent.Client = o.Boot, mgr.GetClient()
+	agent.Client = mgr.GetClient()
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: o.Namespace, Name: o.Node}}
 	unique := true
 	err = builder.ControllerManagedBy(mgr).

@@ -222,7 +222,8 @@ func TestOrderedDisruption(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if held := gate(new(guide(2, pf0)), got.plan, got.observed); slices.ContainsFunc(held.Chains, func(c plan.Chain) bool { return !c.OfNode() }) {
+		held := gate(new(guide(2, pf0)), got.plan, got.observed)
+		if slices.ContainsFunc(held.Chains, func(c plan.Chain) bool { return !c.OfNode() }) {
 			return fmt.Errorf("the plan disrupts nobody: %v", held.Steps())
 		}
 		return errors.Join(got.result.Err(), reached(ctx, k, guide(2, pf0), &turn{}))

@@ -45,7 +45,7 @@ func Recover(ctx context.Context, h host.Host, led *ledger.Ledger, o Recovery) (
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	rec := &recovery{runner: &runner{host: h, watch: newWatcher(ctx, h.Events)}, led: led, o: o}
+	rec := &recovery{runner: &runner{host: h, watch: newWatcher(ctx, h.Events), ledger: led}, led: led, o: o}
 	if err := rec.look(ctx); err != nil {
 		return nil, err
 	}
@@ -190,24 +190,40 @@ func (r *recovery) suspects(open map[string]ledger.Probation) []string {
 
 // restore brings PFs back to their states of before. An obstacle is what keeps
 // them from it for good, an error what may be tried again.
+//
+// Bonds and bridges of ours that were there before are left alone at first; if
+// they stand in the way, they go: the node matters more.
 func (r *recovery) restore(ctx context.Context, open map[string]ledger.Probation, pfs []string) (obstacle, err error) {
-	before := plan.Before{PFs: map[string]ledger.Initial{}}
+	before, everything := plan.Before{PFs: map[string]ledger.Initial{}}, plan.Before{}
 	for _, pf := range pfs {
-		before.PFs[pf] = open[pf].Before
-		before.Bonds = append(before.Bonds, open[pf].Bonds...)
-		before.Bridges = append(before.Bridges, open[pf].Bridges...)
+		p := open[pf]
+		before.PFs[pf] = p.Before
+		before.Bonds, before.Bridges = append(before.Bonds, p.Bonds...), append(before.Bridges, p.Bridges...)
+		if p.Member != "" {
+			everything.Bonds = append(everything.Bonds, p.Member)
+		}
+		if p.Firmware {
+			before.Firmware = append(before.Firmware, pf)
+		}
 	}
-	for range restoreRounds {
+	everything.PFs, everything.Firmware, everything.Bonds = before.PFs, before.Firmware, append(everything.Bonds, before.Bonds...)
+	for round := range restoreRounds {
 		if err := r.look(ctx); err != nil {
 			return nil, err
 		}
 		p := plan.Restore(plan.Input{Observed: *r.observed, Owned: r.led.Record(), Drivers: r.o.Drivers}, before)
 		if p.Empty() {
-			obstacle, err := blocked(p)
-			return errors.Join(obstacle, r.unseated(open, pfs)), err
+			if obstacle, err = blocked(p); obstacle == nil || round > 0 {
+				return errors.Join(obstacle, r.unseated(open, pfs)), err
+			}
+			before = everything
+			continue
 		}
 		if err = r.carryOut(ctx, p); ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if err != nil {
+			before = everything
 		}
 	}
 	if err == nil {
@@ -216,12 +232,25 @@ func (r *recovery) restore(ctx context.Context, open map[string]ledger.Probation
 	return nil, err
 }
 
-// unseated tells whether PFs have left a bond for a change, which is not undone.
+// unseated tells what of the state before is not undone: that PFs have left a bond
+// or a bridge, and an MTU that a bond sets.
 func (r *recovery) unseated(open map[string]ledger.Probation, pfs []string) error {
 	var errs []error
 	for _, pf := range pfs {
 		if bond := open[pf].Member; bond != "" && bondOf(r.observed.PF(pf)) != bond {
 			errs = append(errs, fmt.Errorf("%s is no longer a member of bond %s", pf, bond))
+		}
+		if app := open[pf].App; app != "" && appOf(r.observed.PF(pf)) != app {
+			errs = append(errs, fmt.Errorf("the application firmware of %s is %s, before it was %s", pf, appOf(r.observed.PF(pf)), app))
+		}
+		for _, name := range open[pf].Bridges {
+			if !slices.Contains(r.bridgesOf(pf), name) {
+				errs = append(errs, fmt.Errorf("%s has no longer the Open vSwitch bridge %s", pf, name))
+			}
+		}
+		now, mtu := r.observed.PF(pf), open[pf].Before.MTU
+		if now != nil && now.Netdev != nil && mtu > 0 && now.Netdev.MTU != mtu {
+			errs = append(errs, fmt.Errorf("the MTU of %s is %d, before it was %d", pf, now.Netdev.MTU, mtu))
 		}
 	}
 	return errors.Join(errs...)

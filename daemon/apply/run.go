@@ -92,6 +92,7 @@ type runner struct {
 	watch    *watcher
 	observed *inventory.Node
 	ledger   *ledger.Ledger
+	led      *ledger.Ledger
 	guard    guard
 }
 
@@ -136,9 +137,7 @@ func Run(ctx context.Context, h host.Host, led *ledger.Ledger, observed inventor
 		}
 	}
 	for _, i := range together {
-		if !p.Chains[i].OfNode() {
-			wg.Go(func() { results[i] = r.chain(ctx, led, p.Chains[i], fresh) })
-		}
+		wg.Go(func() { results[i] = r.chain(ctx, led, p.Chains[i], fresh) })
 	}
 	wg.Wait()
 	for _, i := range alone {

@@ -50,14 +50,16 @@ func (g *guard) stopped() error {
 // guards tells whether a chain is on probation.
 func (g *guard) guards(c plan.Chain) bool { return len(g.checks) > 0 && c.TouchesLink() }
 
-// order tells which chains, by index, run together, and which alone after them:
+// order tells which chains of PFs, by index, run together, and which alone after them:
 // the node may be without connections while those work on a PF over which its own
 // network runs, and nobody could tell whose doing it is.
 func (r *runner) order(chains []plan.Chain) (together, alone []int) {
 	for i, c := range chains {
-		if c.TouchesLink() && r.carriesNode(c) {
+		switch {
+		case c.OfNode():
+		case c.TouchesLink() && r.carriesNode(c):
 			alone = append(alone, i)
-		} else {
+		default:
 			together = append(together, i)
 		}
 	}
@@ -84,12 +86,13 @@ func (r *runner) begin(ctx context.Context, led *ledger.Ledger, c plan.Chain) er
 		p := ledger.Probation{Checks: r.guard.checks}
 		if pf := r.observed.PF(address); pf != nil {
 			p.Identity, p.Before = plan.IdentityOf(r.observed, pf), initial(pf)
-			p.Member = bondOf(pf)
+			p.Member, p.App = bondOf(pf), appOf(pf)
 		}
 		if i < len(c.Wants) {
 			p.Want = c.Wants[i]
 		}
 		p.With, p.Bonds, p.Bridges = c.PFs, bondsMade(c), r.bridgesOf(address)
+		p.Firmware = r.leavesFirst(c, address)
 		probations[address] = p
 	}
 	if err := led.Begin(ctx, probations); err != nil {
@@ -98,12 +101,34 @@ func (r *runner) begin(ctx context.Context, led *ledger.Ledger, c plan.Chain) er
 	return nil
 }
 
+// leavesFirst tells whether a chain lets a PF's driver load another firmware than
+// the one of the first contact. It is asked after that was noted.
+func (r *runner) leavesFirst(c plan.Chain, address string) bool {
+	first := r.ledger.Record().Firmware[address].App
+	for _, stage := range c.Stages {
+		for _, step := range stage {
+			if s, ok := step.(plan.ReloadDriver); ok && s.PF == address && s.From == first {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // bondOf is the bond that a PF is a member of; empty if none.
 func bondOf(pf *inventory.PF) string {
 	if pf == nil || pf.Netdev == nil || pf.Netdev.MasterKind != "bond" {
 		return ""
 	}
 	return pf.Netdev.Master
+}
+
+// appOf is the application firmware that runs on a PF; empty if none is known.
+func appOf(pf *inventory.PF) string {
+	if pf == nil || pf.Application == nil {
+		return ""
+	}
+	return pf.Application.Running
 }
 
 // bondsMade are the bonds that a chain makes.

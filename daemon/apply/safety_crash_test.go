@@ -106,9 +106,9 @@ func TestNothingToRecoverAfterReboot(t *testing.T) {
 		if err := stabilize(ctx, k, guide(2, pf0)); err != nil {
 			return err
 		}
-		k.CrashAfter(8, simhost.CountWrites)
-		if _, err := take(ctx, k, guide(3, pf0)); !k.Crashed() {
-			return fmt.Errorf("the daemon did not crash: %w", err)
+		k.CrashAfter(4, simhost.CountWrites)
+		if _, err := take(ctx, k, guide(3, pf0)); err == nil || !k.Crashed() {
+			return errors.New("the daemon did not crash")
 		}
 		k.Reboot()
 		k.Settle()
@@ -226,6 +226,28 @@ func TestBondLost(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A bridge that was there before a change is there after it was taken back.
+func TestBridgeStays(t *testing.T) {
+	on(t, func(ctx context.Context, k *simhost.Kernel) error {
+		bridged := bridgeSpec(func(*sriovv1.OVSConfigExt) {})
+		if err := stabilize(ctx, k, bridged); err != nil {
+			return err
+		}
+		before := k.Dump()
+		k.Cut(everything(simhost.Cut{PF: pf0, MTU: 4000}))
+		bridged.Interfaces[0].MTU = 4000
+		got, err := take(ctx, k, bridged)
+		if err != nil {
+			return err
+		}
+		k.Settle()
+		if diff := cmp.Diff(before, k.Dump()); diff != "" || !k.Connected() {
+			return fmt.Errorf("connected %t, losses %v:\n%s", k.Connected(), got.losses, diff)
+		}
+		return nil
+	})
 }
 
 // Ports that have left their bond for a change do not join it again when that is

@@ -22,6 +22,11 @@ type Probation struct {
 	With    []string `json:"with,omitempty"`
 	Bonds   []string `json:"bonds,omitempty"`
 	Bridges []string `json:"bridges,omitempty"`
+	// Firmware: the change makes the PF's driver load another application firmware
+	// than the one that ran at first contact, to which it may go back.
+	Firmware bool `json:"firmware,omitempty"`
+	// App is the application firmware that ran; empty if there is none.
+	App string `json:"app,omitempty"`
 	// Member is the bond that the PF was a member of; empty if none.
 	Member string `json:"member,omitempty"`
 	// Checks are connections that the node had before the change.

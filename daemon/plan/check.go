@@ -424,7 +424,7 @@ func (s *subject) mtuBlockers() []Blocker {
 	}
 	want := s.mtuOf(n)
 	found := blocker(s.desired.pf, CodeNodeNetwork, "an MTU of %d instead of %d is wanted, but the PF %s", want, n.MTU, s.pf.NodeNetwork)
-	if unguarded {
+	if s.unguarded() {
 		found = blocker(s.desired.pf, CodePFHasMaster, "an MTU of %d instead of %d is wanted, but the PF's netdev %s is a member of %s", want, n.MTU, n.Name, masterText(n))
 	}
 	s.mtu = 0
@@ -444,7 +444,7 @@ func masterText(n *inventory.Netdev) string {
 // ours alone; nil if there is none.
 func (s *subject) mtuBlocked() *inventory.Netdev {
 	for _, n := range s.pf.Ports() {
-		if !s.reached(n) && (s.pf.NodeNetwork != "" && !s.allowed || n.Master != "") {
+		if !s.reached(n) && (!s.unguarded() || n.Master != "") {
 			return n
 		}
 	}

@@ -150,6 +150,8 @@ type Before struct {
 	PFs map[string]ledger.Initial
 	// Bonds that were made of them are dissolved; Bridges that they had stay.
 	Bonds, Bridges []string
+	// Firmware are PFs whose application firmware goes back to the first one.
+	Firmware []string
 }
 
 // Restore plans the way of PFs back to what they were. Nothing but missing facts,
@@ -157,8 +159,7 @@ type Before struct {
 // connections otherwise. It is what giving PFs back is, with other first states;
 // the spec of the input does not matter, and no other PF is touched.
 //
-// A bond or bridge that was there before is not taken apart, and what cannot be
-// done because of it is a blocker.
+// A bond or bridge that was there before is not taken apart.
 func Restore(in Input, before Before) Plan {
 	in.Spec = sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "restore", AllowNodeNetwork: true}
 	owned := ledger.Record{Orders: in.Owned.Orders, PFs: map[string]ledger.PF{}, Bonds: map[string]ledger.Bond{}}
@@ -167,6 +168,8 @@ func Restore(in Input, before Before) Plan {
 			owned.Bonds[name] = bond
 		}
 	}
+	owned.Firmware = maps.Clone(in.Owned.Firmware)
+	maps.DeleteFunc(owned.Firmware, func(pf string, _ ledger.Firmware) bool { return !slices.Contains(before.Firmware, pf) })
 	var missing []Blocker
 	for address, initial := range before.PFs {
 		pf := in.Observed.PF(address)
@@ -177,11 +180,38 @@ func Restore(in Input, before Before) Plan {
 		owned.PFs[address] = ledger.PF{Identity: IdentityOf(&in.Observed, pf), Initial: initial, OwnsVFs: true}
 	}
 	in.Owned = owned
-	in.Observed.OVS.Bridges = slices.DeleteFunc(slices.Clone(in.Observed.OVS.Bridges), func(b inventory.Bridge) bool {
-		_, concerned := before.PFs[b.Owner]
-		return !concerned || slices.Contains(before.Bridges, b.Name)
-	})
+	in.Observed = before.withoutBridges(in.Observed)
 	p := Compute(in)
+	// Files on the host, and what a bond of others ties to the PFs.
+	p.Chains = slices.DeleteFunc(p.Chains, func(c Chain) bool {
+		return slices.ContainsFunc(c.PFs, func(pf string) bool { _, concerned := before.PFs[pf]; return !concerned })
+	})
+	p.Blockers = slices.DeleteFunc(p.Blockers, func(b Blocker) bool { _, concerned := before.PFs[b.PF]; return !concerned })
 	p.Blockers = append(missing, p.Blockers...)
 	return p
 }
+
+// withoutBridges is a node on which bridges that are not to be removed cannot be
+// seen, nor that the uplinks are in them: they stay where they are.
+func (b *Before) withoutBridges(node inventory.Node) inventory.Node {
+	stays := func(bridge inventory.Bridge) bool {
+		_, concerned := b.PFs[bridge.Owner]
+		return !concerned || slices.Contains(b.Bridges, bridge.Name)
+	}
+	node.PFs = slices.Clone(node.PFs)
+	for i := range node.PFs {
+		pf := &node.PFs[i]
+		in := func(bridge inventory.Bridge) bool { return stays(bridge) && bridge.Owner == pf.PCIAddress }
+		if pf.Netdev != nil && pf.Netdev.MasterKind == masterOVS && slices.ContainsFunc(node.OVS.Bridges, in) {
+			netdev := *pf.Netdev
+			netdev.Master, netdev.MasterKind = "", ""
+			pf.Netdev = &netdev
+		}
+	}
+	node.OVS.Bridges = slices.DeleteFunc(slices.Clone(node.OVS.Bridges), stays)
+	return node
+}
+
+// unguarded tells whether the PF's link may be interrupted for all that the node's
+// own network has to say.
+func (s *subject) unguarded() bool { return s.pf.NodeNetwork == "" || s.allowed }
