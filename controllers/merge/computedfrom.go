@@ -26,9 +26,6 @@ func (m *merger) computedFrom(system sriovv1.System) string {
 	if system.ConfigurationMode != "" {
 		buf = appendString(buf, system.ConfigurationMode)
 	}
-	if m.spec.AllowNodeNetwork {
-		buf = appendString(buf, "allowNodeNetwork")
-	}
 
 	asking := make([]*policy, 0, len(m.policies))
 	bonds := false

@@ -92,7 +92,6 @@ type runner struct {
 	watch    *watcher
 	observed *inventory.Node
 	ledger   *ledger.Ledger
-	led      *ledger.Ledger
 	guard    guard
 }
 

@@ -106,9 +106,9 @@ func TestNothingToRecoverAfterReboot(t *testing.T) {
 		if err := stabilize(ctx, k, guide(2, pf0)); err != nil {
 			return err
 		}
-		k.CrashAfter(4, simhost.CountWrites)
-		if _, err := take(ctx, k, guide(3, pf0)); err == nil || !k.Crashed() {
-			return errors.New("the daemon did not crash")
+		k.CrashAfter(8, simhost.CountWrites)
+		if _, err := take(ctx, k, guide(3, pf0)); !k.Crashed() {
+			return fmt.Errorf("the daemon did not crash: %w", err)
 		}
 		k.Reboot()
 		k.Settle()

@@ -413,7 +413,6 @@ func (s *subject) groupBlockers() []Blocker {
 // bridge, because that one sets its members' MTU.
 func (s *subject) mtuBlockers() []Blocker {
 	n := s.mtuBlocked()
-	unguarded := s.pf.NodeNetwork == "" || s.allowed
 	if s.seat.leaves || n == nil {
 		return nil
 	}
