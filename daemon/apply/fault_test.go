@@ -55,6 +55,10 @@ func faults() *rapid.Generator[simhost.Fault] {
 		if f.Op == "fs.ReadLink */driver" && f.Errno == syscall.ENOENT {
 			f.Errno = syscall.EIO
 		}
+		// A device without an eswitch answers with these: nobody could know better.
+		if f.Op == "devlink.Eswitch *" && (f.Errno == syscall.EOPNOTSUPP || f.Errno == syscall.ENODEV) {
+			f.Errno = syscall.EIO
+		}
 		return f
 	})
 }
