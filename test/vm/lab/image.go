@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// builder makes what machines boot, in a folder of its own.
+type builder struct {
+	*lab
+	root, work string
+}
+
+// image writes the initial RAM file system of a machine: its first process, the
+// test binary, and modules.
+func (b *builder) image(ctx context.Context, g guest) (string, error) {
+	files := newArchive()
+	for name, pkg := range map[string]string{"init": "./test/vm/init"} {
+		data, err := b.compile(ctx, name, "build", pkg)
+		if err != nil {
+			return "", err
+		}
+		files.add(name, 0o755, data)
+	}
+	data, err := b.compile(ctx, "test", "test", "-c", "-tags", "vm", "./test/vm/guest/"+g.name)
+	if err != nil {
+		return "", err
+	}
+	files.add("test", 0o755, data)
+	if err := b.addModules(ctx, files, g); err != nil {
+		return "", err
+	}
+	image := filepath.Join(b.work, g.name+".cpio")
+	return image, files.write(image)
+}
+
+// compile builds a static program with a go command and returns it.
+func (b *builder) compile(ctx context.Context, name string, command ...string) ([]byte, error) {
+	out := filepath.Join(b.work, name)
+	target := command[len(command)-1]
+	arguments := append(append([]string(nil), command[:len(command)-1]...), "-trimpath", "-ldflags=-s -w", "-o", out, target)
+	cmd := exec.CommandContext(ctx, "go", arguments...)
+	cmd.Dir = b.root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building %s: %w\n%s", target, err, text)
+	}
+	return os.ReadFile(out)
+}
+
+func (b *builder) addModules(ctx context.Context, files *archive, g guest) error {
+	found, err := b.findModules()
+	if err != nil {
+		return err
+	}
+	builtin, err := b.builtin()
+	if err != nil {
+		return err
+	}
+	for _, name := range g.modules {
+		file, ok := found[strings.ReplaceAll(name, "-", "_")]
+		switch {
+		case builtin[strings.ReplaceAll(name, "-", "_")]:
+			continue
+		case !ok:
+			return fmt.Errorf("kernel %s has no module %s", b.release, name)
+		}
+		data, err := os.ReadFile(file)
+		if strings.HasSuffix(file, ".xz") {
+			data, err = exec.CommandContext(ctx, "xz", "-dc", file).Output()
+		}
+		if err != nil {
+			return fmt.Errorf("reading module %s: %w", name, err)
+		}
+		files.add("modules/"+name+".ko", 0o644, data)
+	}
+	if !g.netdevsim {
+		return nil
+	}
+	data, err := b.buildNetdevsim(ctx)
+	if err != nil {
+		return err
+	}
+	files.add("modules/netdevsim.ko", 0o644, data)
+	return nil
+}
+
+// findModules returns the file of each module by its name with underscores.
+func (b *builder) findModules() (map[string]string, error) {
+	found := map[string]string{}
+	err := filepath.WalkDir(b.path("kernel/lib/modules"), func(name string, _ os.DirEntry, err error) error {
+		base := strings.TrimSuffix(filepath.Base(name), ".xz")
+		if module, ok := strings.CutSuffix(base, ".ko"); ok {
+			found[strings.ReplaceAll(module, "-", "_")] = name
+		}
+		return err
+	})
+	return found, err
+}
+
+// builtin returns the names of modules that are part of the kernel itself.
+func (b *builder) builtin() (map[string]bool, error) {
+	data, err := os.ReadFile(b.path("kernel/lib/modules", b.release, "modules.builtin"))
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for line := range strings.Lines(string(data)) {
+		name := strings.TrimSuffix(filepath.Base(strings.TrimSpace(line)), ".ko")
+		out[strings.ReplaceAll(name, "-", "_")] = true
+	}
+	return out, nil
+}
+
+// buildNetdevsim builds the module with our patch, once for each patch.
+func (b *builder) buildNetdevsim(ctx context.Context) ([]byte, error) {
+	patch, err := os.ReadFile(filepath.Join(b.root, "test/vm/netdevsim/netdevsim.patch"))
+	if err != nil {
+		return nil, err
+	}
+	cached := b.path("netdevsim-" + digest(patch) + ".ko")
+	if data, err := os.ReadFile(cached); !errors.Is(err, os.ErrNotExist) {
+		return data, err
+	}
+	say("building netdevsim for %s", b.release)
+	source := filepath.Join(b.work, "netdevsim")
+	if err := os.CopyFS(source, os.DirFS(b.path("netdevsim"))); err != nil {
+		return nil, err
+	}
+	if _, err := b.run(ctx, source, "patch", "-s", "-p2", "-i", filepath.Join(b.root, "test/vm/netdevsim/netdevsim.patch")); err != nil {
+		return nil, err
+	}
+	// Without the last one the build asks for pahole, and removes the module.
+	_, err = b.run(ctx, source, "make", "-s", "-j2", "-C", b.path("kbuild/usr/src/linux-headers-"+b.release),
+		"M="+source, "CONFIG_NETDEVSIM=m", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.run(ctx, source, "strip", "-g", "netdevsim.ko"); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(source, "netdevsim.ko"))
+	if err != nil {
+		return nil, err
+	}
+	return data, os.WriteFile(cached, data, 0o644)
+}

@@ -1,0 +1,82 @@
+// Command lab runs the tests on real kernels: make test-vm.
+//
+// It fetches QEMU and a kernel from Debian into a cache (VM_CACHE, by default in the
+// user's cache folder), builds the test binaries and what the machines boot, runs
+// each machine, and prints how many specs ran on each. GUEST picks one machine, RUN
+// the specs, as go test -run does.
+//
+// It exits 1 when a spec fails, and when a machine hangs or dies, with the end of
+// its console.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sriov-offload/sriov-offload-operator/test/controlplane"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test-vm failed:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	root, err := controlplane.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	l, err := openLab(ctx)
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "sriov-vm-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	b := &builder{lab: l, root: root, work: work}
+	var errs []error
+	var summary strings.Builder
+	for _, g := range guests() {
+		if only := os.Getenv("GUEST"); only != "" && only != g.name {
+			continue
+		}
+		began := time.Now()
+		result, err := b.play(ctx, g)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("machine %s: %w", g.name, err))
+		}
+		fmt.Fprintf(&summary, "    %-10s %3d specs passed, %d failed, %.0f s\n", g.name, result.passed, result.failed, time.Since(began).Seconds())
+	}
+	if summary.Len() == 0 {
+		return errors.New("GUEST names no machine")
+	}
+	say("specs on kernel %s\n%s", l.release, strings.TrimSuffix(summary.String(), "\n"))
+	return errors.Join(errs...)
+}
+
+// play builds what a machine boots, and boots it.
+func (b *builder) play(ctx context.Context, g guest) (result, error) {
+	say("building machine %s", g.name)
+	image, err := b.image(ctx, g)
+	if err != nil {
+		return result{}, err
+	}
+	say("booting machine %s", g.name)
+	return b.boot(ctx, g, image, filepath.Join(b.work, g.name+".log"))
+}
+
+func say(format string, arguments ...any) { fmt.Printf("==> "+format+"\n", arguments...) }
