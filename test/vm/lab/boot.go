@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,6 +23,9 @@ type guest struct {
 	netdevsim bool
 	// devices of QEMU.
 	devices []string
+	// cluster: the machine is a node of a real control plane on this machine, and has
+	// the released daemon.
+	cluster bool
 	// limit is how long the machine may take.
 	limit time.Duration
 }
@@ -37,6 +41,7 @@ func guests() []guest {
 	}
 	return []guest{
 		{name: "igb", modules: base, devices: igbDevices(), limit: 4 * time.Minute},
+		{name: "daemon", modules: append(append([]string(nil), base...), "failover", "net_failover", "virtio_net"), devices: igbDevices(), cluster: true, limit: 8 * time.Minute},
 		{name: "netdevsim", modules: append(append([]string(nil), base...), tc...), netdevsim: true, limit: 4 * time.Minute},
 	}
 }
@@ -71,7 +76,7 @@ const (
 type result struct{ passed, failed int }
 
 // boot runs a machine to its end and shows its console.
-func (l *lab) boot(ctx context.Context, g guest, image, log string) (result, error) {
+func (l *lab) boot(ctx context.Context, g guest, image, log string, devices ...string) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.limit)
 	defer cancel()
 	file, err := os.Create(log)
@@ -91,7 +96,7 @@ func (l *lab) boot(ctx context.Context, g guest, image, log string) (result, err
 		"-kernel", l.path("kernel/boot/vmlinuz-" + l.release), "-initrd", image,
 		"-append", "console=ttyS0 quiet panic=-1 mitigations=off intel_iommu=on iommu=pt -- " + strings.Join(testFlags(), " "),
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(qemu, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"), append(arguments, g.devices...)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(qemu, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"), slices.Concat(arguments, g.devices, devices)...)
 	console, err := cmd.StdoutPipe()
 	if err != nil {
 		return result{}, err

@@ -17,21 +17,25 @@ type builder struct {
 }
 
 // image writes the initial RAM file system of a machine: its first process, the
-// test binary, and modules.
-func (b *builder) image(ctx context.Context, g guest) (string, error) {
+// test binary, and modules; for a node of a cluster the operator's binary and the
+// way to the cluster as well.
+func (b *builder) image(ctx context.Context, g guest, kubeconfig []byte) (string, error) {
 	files := newArchive()
-	for name, pkg := range map[string]string{"init": "./test/vm/init"} {
-		data, err := b.compile(ctx, name, "build", pkg)
+	programs := map[string][]string{
+		"init": {"build", "./test/vm/init"},
+		"test": {"test", "-c", "-tags", "vm", "./test/vm/guest/" + g.name},
+	}
+	if kubeconfig != nil {
+		programs["operator"] = []string{"build", "."}
+		files.add("kubeconfig", 0o600, kubeconfig)
+	}
+	for name, command := range programs {
+		data, err := b.compile(ctx, name, command...)
 		if err != nil {
 			return "", err
 		}
 		files.add(name, 0o755, data)
 	}
-	data, err := b.compile(ctx, "test", "test", "-c", "-tags", "vm", "./test/vm/guest/"+g.name)
-	if err != nil {
-		return "", err
-	}
-	files.add("test", 0o755, data)
 	if err := b.addModules(ctx, files, g); err != nil {
 		return "", err
 	}

@@ -24,6 +24,13 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == forwardCommand {
+		if err := forward(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx)
 	stop()
@@ -71,12 +78,35 @@ func run(ctx context.Context) error {
 // play builds what a machine boots, and boots it.
 func (b *builder) play(ctx context.Context, g guest) (result, error) {
 	say("building machine %s", g.name)
-	image, err := b.image(ctx, g)
+	log := filepath.Join(b.work, g.name+".log")
+	if !g.cluster {
+		image, err := b.image(ctx, g, nil)
+		if err != nil {
+			return result{}, err
+		}
+		say("booting machine %s", g.name)
+		return b.boot(ctx, g, image, log)
+	}
+	c, err := startCluster(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	found, err := b.join(ctx, g, c, log)
+	return found, errors.Join(err, c.stop())
+}
+
+// join boots a machine that is a node of a cluster.
+func (b *builder) join(ctx context.Context, g guest, c *cluster, log string) (result, error) {
+	image, err := b.image(ctx, g, c.kubeconfig)
+	if err != nil {
+		return result{}, err
+	}
+	devices, err := c.devices()
 	if err != nil {
 		return result{}, err
 	}
 	say("booting machine %s", g.name)
-	return b.boot(ctx, g, image, filepath.Join(b.work, g.name+".log"))
+	return b.boot(ctx, g, image, log, devices...)
 }
 
 func say(format string, arguments ...any) { fmt.Printf("==> "+format+"\n", arguments...) }
