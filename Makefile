@@ -55,6 +55,10 @@ build: ## Build the operator: bin/sriov-offload-operator
 test: k8s-binaries openvswitch ## Run all tests with the race detector
 	go test -race -timeout 30m ./...
 
+.PHONY: test-vm
+test-vm: k8s-binaries ## Run the host code and the daemon on a real kernel with emulated SR-IOV cards (GUEST=, RUN=, VERBOSE=1)
+	go run ./test/vm/lab
+
 CHECKS ?= 3000
 .PHONY: soak
 soak: ## Run the properties of plan and apply on many more random machines (CHECKS=3000 for each)

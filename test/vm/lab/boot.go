@@ -19,8 +19,6 @@ type guest struct {
 	name string
 	// modules of the kernel that are loaded, in any order, with what they need.
 	modules []string
-	// netdevsim is built and loaded as well.
-	netdevsim bool
 	// devices of QEMU.
 	devices []string
 	// cluster: the machine is a node of a real control plane on this machine, and has
@@ -36,13 +34,9 @@ func guests() []guest {
 		"pps_core", "ptp", "dca", "i2c-algo-bit", "igb", "igbvf", "vfio", "vfio_iommu_type1", "irqbypass", "vfio-pci-core", "vfio-pci",
 		"tls", "bonding", "psample", "macsec", "8021q", "garp", "stp", "llc", "mrp", "dummy",
 	}
-	tc := []string{
-		"cls_flower", "cls_matchall", "sch_ingress", "act_mirred", "act_gact", "act_vlan", "act_skbedit", "act_tunnel_key", "act_csum", "act_pedit",
-	}
 	return []guest{
 		{name: "igb", modules: base, devices: igbDevices(), limit: 4 * time.Minute},
 		{name: "daemon", modules: append(append([]string(nil), base...), "failover", "net_failover", "virtio_net"), devices: igbDevices(), cluster: true, limit: 8 * time.Minute},
-		{name: "netdevsim", modules: append(append([]string(nil), base...), tc...), netdevsim: true, limit: 4 * time.Minute},
 	}
 }
 

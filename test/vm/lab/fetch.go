@@ -11,8 +11,7 @@ import (
 	"strings"
 )
 
-// suite has the compiler of the kernel's modules on most machines; its backports
-// have a QEMU with igb cards.
+// suite is the release whose backports have a QEMU with igb cards.
 const suite = "bookworm"
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -43,7 +42,7 @@ func openLab(ctx context.Context) (*lab, error) {
 	case !errors.Is(err, os.ErrNotExist):
 		return nil, err
 	}
-	say("fetching QEMU and a kernel from Debian into %s (about 320 MB, once)", base)
+	say("fetching QEMU and a kernel from Debian into %s (about 140 MB, once)", base)
 	if err := l.fetch(ctx); err != nil {
 		return nil, fmt.Errorf("fetching what the machines are made of: %w", err)
 	}
@@ -57,15 +56,15 @@ func (l *lab) path(elements ...string) string {
 // fetch fills the lab. The name of the release is written last: without it the lab
 // is not complete, and is made anew.
 func (l *lab) fetch(ctx context.Context) error {
-	for _, tool := range []string{"apt-get", "apt-cache", "dpkg-deb", "tar", "xz", "patch", "gcc", "make"} {
+	for _, tool := range []string{"apt-get", "apt-cache", "dpkg-deb", "xz"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Errorf("%w: the machines are made of Debian packages, with Debian's build-essential", err)
+			return fmt.Errorf("%w: the machines are made of Debian packages", err)
 		}
 	}
 	if err := os.RemoveAll(l.dir); err != nil {
 		return err
 	}
-	for _, folder := range []string{"apt/sources", "apt/lists/partial", "apt/cache/archives/partial", "debs", "qemu", "kernel", "kbuild", "source"} {
+	for _, folder := range []string{"apt/sources", "apt/lists/partial", "apt/cache/archives/partial", "debs", "qemu", "kernel"} {
 		if err := os.MkdirAll(l.path(folder), 0o755); err != nil {
 			return err
 		}
@@ -186,64 +185,15 @@ func (l *lab) unpack(ctx context.Context, folder string, packages ...string) err
 	return nil
 }
 
-// fetchKernel unpacks the kernel, what modules are built with, and the source of
-// netdevsim, which no Debian kernel has.
+// fetchKernel unpacks the kernel and its modules.
 func (l *lab) fetchKernel(ctx context.Context, image string) error {
 	say("  kernel %s", l.release)
-	flavour := strings.TrimSuffix(l.release, "-amd64")
-	version := strings.Join(strings.SplitN(l.release, ".", 3)[:2], ".")
-	source := "linux-source-" + version
-	groups := map[string][]string{
-		"kernel": {image},
-		"kbuild": {"linux-headers-" + l.release, "linux-headers-" + flavour + "-common", "linux-kbuild-" + flavour},
-		"source": {source},
-	}
-	for _, folder := range []string{"kernel", "kbuild", "source"} {
-		for _, name := range groups[folder] {
-			say("  %s", name)
-			if folder == "source" {
-				name += "/" + suite + "-backports"
-			}
-			if _, err := l.apt(ctx, "apt-get", "-qq", "download", name); err != nil {
-				return err
-			}
-		}
-		packages, err := filepath.Glob(l.path("debs/*.deb"))
-		if err != nil {
-			return err
-		}
-		if err := l.unpack(ctx, folder, packages...); err != nil {
-			return err
-		}
-		for _, p := range packages {
-			if err := os.Remove(p); err != nil {
-				return err
-			}
-		}
-	}
-	archive := l.path("source/usr/src", source+".tar.xz")
-	say("  unpacking the source of netdevsim")
-	if _, err := l.run(ctx, l.path("source"), "tar", "-xJf", archive, source+"/drivers/net/netdevsim"); err != nil {
+	if _, err := l.apt(ctx, "apt-get", "-qq", "download", image); err != nil {
 		return err
 	}
-	if err := os.Rename(l.path("source", source, "drivers/net/netdevsim"), l.path("netdevsim")); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(l.path("source")); err != nil {
-		return err
-	}
-	return l.relocateHeaders(flavour)
-}
-
-var include = regexp.MustCompile(`(?m)^include .*$`)
-
-// relocateHeaders lets the headers' Makefile find the common part where it is now.
-func (l *lab) relocateHeaders(flavour string) error {
-	name := l.path("kbuild/usr/src/linux-headers-"+l.release, "Makefile")
-	data, err := os.ReadFile(name)
+	packages, err := filepath.Glob(l.path("debs/*.deb"))
 	if err != nil {
 		return err
 	}
-	common := l.path("kbuild/usr/src/linux-headers-"+flavour+"-common", "Makefile")
-	return os.WriteFile(name, include.ReplaceAll(data, []byte("include "+common)), 0o644)
+	return l.unpack(ctx, "kernel", packages...)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -83,14 +82,6 @@ func (b *builder) addModules(ctx context.Context, files *archive, g guest) error
 		}
 		files.add("modules/"+name+".ko", 0o644, data)
 	}
-	if !g.netdevsim {
-		return nil
-	}
-	data, err := b.buildNetdevsim(ctx)
-	if err != nil {
-		return err
-	}
-	files.add("modules/netdevsim.ko", 0o644, data)
 	return nil
 }
 
@@ -119,38 +110,4 @@ func (b *builder) builtin() (map[string]bool, error) {
 		out[strings.ReplaceAll(name, "-", "_")] = true
 	}
 	return out, nil
-}
-
-// buildNetdevsim builds the module with our patch, once for each patch.
-func (b *builder) buildNetdevsim(ctx context.Context) ([]byte, error) {
-	patch, err := os.ReadFile(filepath.Join(b.root, "test/vm/netdevsim/netdevsim.patch"))
-	if err != nil {
-		return nil, err
-	}
-	cached := b.path("netdevsim-" + digest(patch) + ".ko")
-	if data, err := os.ReadFile(cached); !errors.Is(err, os.ErrNotExist) {
-		return data, err
-	}
-	say("building netdevsim for %s", b.release)
-	source := filepath.Join(b.work, "netdevsim")
-	if err := os.CopyFS(source, os.DirFS(b.path("netdevsim"))); err != nil {
-		return nil, err
-	}
-	if _, err := b.run(ctx, source, "patch", "-s", "-p2", "-i", filepath.Join(b.root, "test/vm/netdevsim/netdevsim.patch")); err != nil {
-		return nil, err
-	}
-	// Without the last one the build asks for pahole, and removes the module.
-	_, err = b.run(ctx, source, "make", "-s", "-j2", "-C", b.path("kbuild/usr/src/linux-headers-"+b.release),
-		"M="+source, "CONFIG_NETDEVSIM=m", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules")
-	if err != nil {
-		return nil, err
-	}
-	if _, err := b.run(ctx, source, "strip", "-g", "netdevsim.ko"); err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(filepath.Join(source, "netdevsim.ko"))
-	if err != nil {
-		return nil, err
-	}
-	return data, os.WriteFile(cached, data, 0o644)
 }
