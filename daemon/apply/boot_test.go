@@ -19,6 +19,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/boot"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/hostfile"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/ledger"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/plan"
@@ -133,6 +134,13 @@ func rebooting(most int) *rapid.Generator[*scenario] {
 	return rapid.Custom(func(t *rapid.T) *scenario {
 		s := scenarios(most, true).Draw(t, "scenario")
 		s.before = slices.DeleteFunc(s.before, func(a action) bool { return strings.HasSuffix(a.text, "node network") })
+		for i := range s.specs {
+			for j := range s.specs[i].Interfaces {
+				// What a card is like at first contact depends on whether the units or the
+				// daemon look first after its firmware was loaded at boot.
+				s.specs[i].Interfaces[j].FirmwareApp = ""
+			}
+		}
 		return s
 	})
 }
@@ -365,6 +373,10 @@ func rebootsAnywhere(ctx context.Context, s *scenario, name string, c crash) err
 			// Whether a unit ran at the last boot, and had something to do, may differ.
 			delete(all, "var/lib/sriov-offload-operator/boot-"+string(phase)+".json")
 		}
+		// They follow what can be done about each PF, which another boot may change.
+		for _, name := range hostfile.Paths() {
+			delete(all, name)
+		}
 		return all
 	}
 	if diff := cmp.Diff(files(calm), files(stormy)); whole && diff != "" {
@@ -380,5 +392,8 @@ func endWithoutBoot(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNe
 	maps.DeleteFunc(e.files, func(name, _ string) bool {
 		return strings.HasPrefix(name, "etc/systemd/") || strings.HasPrefix(name, "var/lib/sriov-offload-operator/b")
 	})
+	for _, name := range hostfile.Paths() {
+		delete(e.files, name)
+	}
 	return e, err
 }
