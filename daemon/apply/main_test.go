@@ -6,7 +6,7 @@ import (
 )
 
 // checks is how many cases each property gets, unless -rapid.checks says otherwise.
-const checks = "200"
+const checks = "100"
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -123,6 +123,10 @@ func wantedDevice(in *Input, iface *sriovv1.Interface) hostfile.Device {
 	mode := iface.EswitchMode
 	if pf := in.Observed.PF(iface.PCIAddress); pf != nil && mode == "" && in.Drivers.For(pf.Driver).Order == driver.ModeFixed {
 		mode = modeOf(pf)
+		if iface.FirmwareApp != "" {
+			// All that can be wanted are in switchdev mode by themselves.
+			mode = sriovv1.EswitchModeSwitchdev
+		}
 	}
 	return newDevice(in, iface.PCIAddress, iface.NumVfs, mode)
 }
