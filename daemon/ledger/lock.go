@@ -41,7 +41,11 @@ func (s FileStore) tidy() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST):
-		return syncDir(dir)
+		// Whoever took the lock meanwhile may have removed the folder already.
+		if err := syncDir(dir); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
 	case err != nil:
 		return fmt.Errorf("removing the ledger's folder: %w", err)
 	}
