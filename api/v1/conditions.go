@@ -22,6 +22,37 @@ const (
 	// ConditionBootReady is true on a node state when the node is prepared for its
 	// next boot as configurationMode says, and the last boot went well.
 	ConditionBootReady = "BootReady"
+	// ConditionDrained is true on a node state when nothing that the published
+	// disruptive plan would take away is in use any more, or when the administrator
+	// wants no drain. It is about the plan that status.drain.planHash names, and the
+	// daemon goes on only if that is the plan that it has now. Written by the manager.
+	ConditionDrained = "Drained"
+)
+
+// Reasons of the condition Drained of node states, written by the manager.
+const (
+	// ReasonDrainNotNeeded: there is no disruptive plan.
+	ReasonDrainNotNeeded = "DrainNotNeeded"
+	// ReasonDrained: the node is cordoned, and the affected pods have left.
+	ReasonDrained = "DrainComplete"
+	// ReasonDrainDisabled: SriovOperatorConfig.spec.disableDrain lets the plan run
+	// without moving pods away.
+	ReasonDrainDisabled = "DrainDisabled"
+	// ReasonWaitingForApproval: the pool's approval is Manual, and nobody approved
+	// this plan yet.
+	ReasonWaitingForApproval = "WaitingForApproval"
+	// ReasonWaitingForSlot: as many nodes of the pool as may be unavailable are.
+	ReasonWaitingForSlot = "WaitingForSlot"
+	// ReasonDraining: pods are being evicted, or are ending.
+	ReasonDraining = "Draining"
+	// ReasonDrainBlocked: a pod cannot be evicted; the message names it and its
+	// PodDisruptionBudget.
+	ReasonDrainBlocked = "DrainBlocked"
+	// ReasonDeadlineExceeded: the drain took longer than the pool allows; the node
+	// was given back.
+	ReasonDeadlineExceeded = "DrainDeadlineExceeded"
+	// ReasonExternalDrain: another drainer is asked to drain the node.
+	ReasonExternalDrain = "ExternalDrain"
 )
 
 // Reasons of conditions of node states, written by the daemon.
@@ -132,6 +163,9 @@ const (
 	// DevicePluginEnabled and DevicePluginDisabled are its values.
 	DevicePluginEnabled  = "Enabled"
 	DevicePluginDisabled = "Disabled"
+	// AnnotationApprovedPlan on a node state is the hash of the plan that a person
+	// approved, where the pool's approval is Manual.
+	AnnotationApprovedPlan = "sriovnetwork.openshift.io/approved-plan"
 	// LabelCapable marks a node with an SR-IOV capable PF, as node-feature-discovery does.
 	LabelCapable = "feature.node.kubernetes.io/network-sriov.capable"
 	// LabelInjectResources on a namespace, with the value "true", has pods of the

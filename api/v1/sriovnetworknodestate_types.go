@@ -165,9 +165,10 @@ type System struct {
 	ConfigurationMode string `json:"configurationMode,omitempty"`
 }
 
-// SriovNetworkNodeStateStatus is what the node says about itself. Only the daemon of the node writes it.
+// SriovNetworkNodeStateStatus is what the node says about itself. Only the daemon of the node writes it, but for drain and the
+// condition Drained, which are the manager's answer to a disruptive plan.
 type SriovNetworkNodeStateStatus struct {
-	// conditions: Ready, Reconciling, Stalled, OffloadReady, BootReady.
+	// conditions: Ready, Reconciling, Stalled, OffloadReady, BootReady, Drained.
 	//
 	// +optional
 	// +listType=map
@@ -213,6 +214,10 @@ type SriovNetworkNodeStateStatus struct {
 	//
 	// +optional
 	Plan *PlanStatus `json:"plan,omitempty"`
+	// drain says which plan the condition Drained is about. Written by the manager.
+	//
+	// +optional
+	Drain *DrainStatus `json:"drain,omitempty"`
 	// syncStatus is a summary for existing dashboards; use the conditions.
 	//
 	// +optional
@@ -582,7 +587,8 @@ type BondLACP struct {
 
 // PlanStatus is the published plan.
 type PlanStatus struct {
-	// hash identifies the plan.
+	// hash identifies the part of the plan that disrupts, which waits for the condition Drained; of a plan that disrupts nothing, the
+	// whole. It stays the same while pods are moved away and while the rest of the plan is carried out.
 	//
 	// +kubebuilder:validation:MaxLength=128
 	Hash string `json:"hash"`
@@ -602,6 +608,14 @@ type PlanStatus struct {
 	// +kubebuilder:validation:MaxItems=1024
 	// +kubebuilder:validation:items:MaxLength=320
 	AffectedPods []string `json:"affectedPods,omitempty"`
+}
+
+// DrainStatus ties the condition Drained to a plan.
+type DrainStatus struct {
+	// planHash is the hash of the plan that the condition Drained is about.
+	//
+	// +kubebuilder:validation:MaxLength=128
+	PlanHash string `json:"planHash"`
 }
 
 // SriovNetworkNodeState is the SR-IOV configuration and inventory of the node of the same name.
