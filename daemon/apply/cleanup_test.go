@@ -44,9 +44,6 @@ func lives() *rapid.Generator[*life] {
 			for j := range l.specs[i].Interfaces {
 				// What somebody else manages is his from then on, whatever it was.
 				l.specs[i].Interfaces[j].ExternallyManaged = false
-				// After a crash, flower and flower-next are not told apart: both say that they
-				// are flower. TestUndo has firmware without crashes.
-				l.specs[i].Interfaces[j].FirmwareApp = ""
 			}
 			c := maybe(1)
 			if c != nil {

@@ -144,6 +144,11 @@ type ending struct {
 
 // end takes turns until nothing happens any more.
 func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeStateSpec) (ending, error) {
+	return endWithout(ctx, k, spec, func(*ledger.Record) {})
+}
+
+// endWithout is end, but for what forget drops from the ledger's record.
+func endWithout(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeStateSpec, forget func(*ledger.Record)) (ending, error) {
 	if err := stabilize(ctx, k, spec); err != nil {
 		return ending{}, err
 	}
@@ -168,6 +173,7 @@ func end(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeSt
 	}
 	// What is installed for the boot is compared as files.
 	found.Boot = ledger.Boot{}
+	forget(&found)
 	dump := k.Dump()
 	if !p.Empty() {
 		// The orders of VFs and mode take turns while an unknown driver refuses
