@@ -251,7 +251,7 @@ func (e *executor) awaitApplication(ctx context.Context, s plan.ReloadDriver) er
 		if err != nil {
 			return false, err
 		}
-		_, err = e.host.Devlink.Eswitch(ctx, host.PCIHandle(s.PF))
+		_, err = e.host.Devlink.Eswitch(ctx, host.DevlinkOf(s.PF))
 		if err != nil && !unsupported(err) {
 			return false, err
 		}

@@ -47,11 +47,6 @@ type FS interface {
 // "pci" and "0000:3b:00.0", or "netdevsim" and "netdevsim1".
 type DevlinkHandle struct{ Bus, Device string }
 
-// PCIHandle is the devlink handle of a PCI function.
-func PCIHandle(pciAddress string) DevlinkHandle {
-	return DevlinkHandle{Bus: "pci", Device: pciAddress}
-}
-
 // String returns bus/device as devlink(8) prints it.
 func (h DevlinkHandle) String() string { return h.Bus + "/" + h.Device }
 

@@ -76,6 +76,9 @@ type PF struct {
 	IOMMUGroup *int
 	// RDMA is nil when the PF has no RDMA device.
 	RDMA *RDMA
+	// WithoutFunctions: the VFs are no functions of a bus, have no driver and are in
+	// VFs never; netdevsim is like that.
+	WithoutFunctions bool
 	// Application is that of an Agilio; nil if the card has no application firmware.
 	Application *Application
 	// NodeNetwork says why the node's own network depends on this PF ("carries

@@ -132,7 +132,9 @@ func (s *subject) needs(fact string) bool {
 	case inventory.FactRDMA:
 		return s.anyVF(func(w vfWant) bool { return w.rdma || w.guid && s.infiniband() })
 	case inventory.FactVDPA:
-		return s.anyVF(func(w vfWant) bool { return w.vdpa != "" })
+		// A VF keeps its driver while there is a vDPA device made of it.
+		takes := len(s.pf.VFs) > 0 && (s.rebuilds() || s.seat.unbinds)
+		return takes || s.anyVF(func(w vfWant) bool { return w.vdpa != "" })
 	case inventory.FactNodeNetwork:
 		return !s.external || s.changesUpVF()
 	case inventory.FactAutoprobe, inventory.FactTotalVFs:
@@ -271,7 +273,7 @@ func (s *subject) checkCapacity() []Blocker {
 		return s.blocks(CodeSRIOVDisabled, "sriov_totalvfs is 0")
 	case s.numVFs > total:
 		return s.blocks(CodeTooManyVFs, "%d VFs are wanted, sriov_totalvfs is %d", s.numVFs, total)
-	case s.pf.Autoprobe == nil:
+	case s.pf.Autoprobe == nil && !s.pf.WithoutFunctions:
 		return s.blocks(CodeAutoprobeMissing, "there is no sriov_drivers_autoprobe")
 	}
 	return nil

@@ -316,11 +316,11 @@ func (m *machine) run(command string, args []string) error {
 	case "autoprobe":
 		return m.pci(args[0], "sriov_drivers_autoprobe", args[1])
 	case "mode":
-		return m.h.Devlink.SetEswitchMode(ctx, host.PCIHandle(args[0]), args[1])
+		return m.h.Devlink.SetEswitchMode(ctx, host.DevlinkOf(args[0]), args[1])
 	case "steering":
-		return m.h.Devlink.SetParam(ctx, host.PCIHandle(args[0]), "flow_steering_mode", args[1])
+		return m.h.Devlink.SetParam(ctx, host.DevlinkOf(args[0]), "flow_steering_mode", args[1])
 	case "inline":
-		return m.h.Devlink.SetInlineMode(ctx, host.PCIHandle(args[0]), args[1])
+		return m.h.Devlink.SetInlineMode(ctx, host.DevlinkOf(args[0]), args[1])
 	case "mtu":
 		n, _ := strconv.Atoi(args[1])
 		return m.h.Links.SetMTU(ctx, m.link(args[0]), n)
@@ -374,7 +374,7 @@ func (m *machine) run(command string, args []string) error {
 // vdpa makes a vDPA device of a VF as an administrator would.
 func (m *machine) vdpa(vf, kind string) error {
 	ctx, name := m.t.Context(), inventory.VDPAName(vf)
-	if err := m.h.VDPA.Create(ctx, name, host.PCIHandle(vf)); err != nil {
+	if err := m.h.VDPA.Create(ctx, name, host.DevlinkOf(vf)); err != nil {
 		return err
 	}
 	target, err := m.h.FS.ReadLink(ctx, "sys/bus/vdpa/devices/"+name+"/driver")
