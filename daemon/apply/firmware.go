@@ -44,7 +44,7 @@ func (r *runner) noteFirmware(ctx context.Context, led *ledger.Ledger, c plan.Ch
 				concerned = concerned || s.PF == address
 				noted.Driver, noted.Pending = s.Driver, r.observed.BootID
 				if noted.App == "" {
-					noted.App = s.From
+					noted.App = s.RunsBefore
 				}
 			}
 		}
@@ -162,7 +162,7 @@ func (e *executor) reloadDriver(ctx context.Context, s plan.ReloadDriver) error 
 		err = e.awaitApplication(ctx, s)
 	}
 	if err == nil {
-		return ledgerFault(e.ledger.FirmwareLoaded(ctx, s.PF))
+		return ledgerFault(e.ledger.FirmwareLoaded(ctx, s.PF, s.Name))
 	}
 	var f *fault
 	// Who was told to stop goes on later, and a host that has changed is planned again.
@@ -194,7 +194,7 @@ func (e *executor) rollback(ctx context.Context, s plan.ReloadDriver) error {
 	if err := e.awaitApplication(ctx, plan.ReloadDriver{PF: s.PF, Driver: s.Driver}); err != nil {
 		return err
 	}
-	return e.ledger.FirmwareLoaded(ctx, s.PF)
+	return e.ledger.FirmwareLoaded(ctx, s.PF, firmware.App(s.Before))
 }
 
 // ledWith is what is remembered of a link, with one target more unless that is
