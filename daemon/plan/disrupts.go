@@ -61,7 +61,8 @@ func takes(s Step) bool {
 	switch s.(type) {
 	case SetVFMTU, SetVFAdminMAC, SetVFGUID, RebindVF, UnbindVF:
 		return false
-	case Reboot, SetKernelArguments:
+	case Reboot:
+		// Its reasons name the arguments that the boot loader is told of before.
 		return true
 	}
 	t := s.touches()
