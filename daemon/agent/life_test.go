@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -87,8 +88,12 @@ func (l *life) drain() {
 	meta.SetStatusCondition(&l.status.Conditions, metav1.Condition{Type: sriovv1.ConditionDrained, Status: metav1.ConditionTrue, Reason: sriovv1.ReasonDrained})
 }
 
+// must ends the test, unless the daemon was to die: then the turn ends.
 func (l *life) must(err error) {
 	l.t.Helper()
+	if err != nil && l.k.Crashed() {
+		panic(simhost.ErrCrashed)
+	}
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -101,16 +106,30 @@ func (l *life) live(ctx context.Context, turns int) {
 	for range turns {
 		l.k.Settle()
 		asked := l.k.RebootsAsked()
-		l.turn(ctx)
+		l.mortal(ctx)
 		if l.status.Plan != nil && l.status.Plan.Disruption != sriovv1.DisruptionNone {
 			l.drain()
 		}
-		if l.k.RebootsAsked() > asked {
+		switch {
+		case l.k.RebootsAsked() > asked:
 			l.k.Reboot()
+			l.start()
+		case l.k.Crashed():
 			l.start()
 		}
 		time.Sleep(6 * time.Minute)
 	}
+}
+
+// mortal takes a turn in which the daemon may die.
+func (l *life) mortal(ctx context.Context) {
+	l.t.Helper()
+	defer func() {
+		if died := recover(); died != nil && !l.k.Crashed() {
+			panic(died)
+		}
+	}()
+	l.turn(ctx)
 }
 
 func (l *life) ready() *metav1.Condition {
@@ -178,6 +197,50 @@ func TestOneReboot(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A daemon that dies at any change that it makes, before or after it, leads to the
+// same machine with the same single reboot.
+func TestRebootAfterCrashes(t *testing.T) {
+	flower := sriovv1.SriovNetworkNodeStateSpec{Interfaces: []sriovv1.Interface{{PCIAddress: agilio, NumVfs: 1, FirmwareApp: "flower"}}}
+	exclusive := sriovv1.SriovNetworkNodeStateSpec{System: sriovv1.System{RdmaMode: host.RDMAExclusive}}
+	for name, c := range map[string]struct {
+		machine simhost.Options
+		want    sriovv1.SriovNetworkNodeStateSpec
+	}{
+		"kernel argument":          {simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5()}, IOMMUOff: true, BootLoader: simhost.BootLoader{Tool: host.ToolUpdateGrub}}, wantVFIO()},
+		"kernel argument, ignored": {simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5()}, IOMMUOff: true, BootLoader: simhost.BootLoader{Tool: host.ToolGrubby, Ignores: true}}, wantVFIO()},
+		"RDMA mode":                {simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5()}, Namespaces: true}, exclusive},
+		"firmware":                 {simhost.Options{NICs: []simhost.NIC{simhost.AgilioNIC(simhost.KeepsFirmware())}}, flower},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				end, writes := ended(t, c.machine, c.want, 0)
+				for n := 1; n <= writes; n++ {
+					for _, when := range [][]simhost.CrashWhen{{simhost.CountWrites}, {simhost.CountWrites, simhost.BeforeEffect}} {
+						if got, _ := ended(t, c.machine, c.want, n, when...); got != end {
+							t.Errorf("dead at change %d of %d (%v), the end is another one:\n%s\nnot:\n%s", n, writes, when, got, end)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// ended is the end of a machine whose daemon dies once; it never dies with 0.
+func ended(t *testing.T, machine simhost.Options, want sriovv1.SriovNetworkNodeStateSpec, crash int, when ...simhost.CrashWhen) (end string, writes int) {
+	t.Helper()
+	k := simhost.New(machine)
+	defer k.Close()
+	l := newLife(t, k, want)
+	k.CrashAfter(crash, when...)
+	l.live(t.Context(), 20)
+	reasons := make([]string, 0, len(l.a.ledger.Record().Machine.Reboots))
+	for key := range l.a.ledger.Record().Machine.Reboots {
+		reasons = append(reasons, key)
+	}
+	return fmt.Sprintf("%s\n%d boots, remembered %v, ready %s", k.Dump(), k.Boots(), reasons, l.ready().Status), k.Ops().Writes
 }
 
 // Nothing but the plan is published before the node is drained; the boot loader is

@@ -35,10 +35,10 @@ const maxOutput = 2 << 10
 
 // argument is a kernel argument that means the same to a shell, which reads the
 // drop-in, and to the kernel.
-var argument = regexp.MustCompile(`^[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:-]*)?$`)
+var argument = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:-]*)?$`)
 
 // module is the name of one.
-var module = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var module = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*$`)
 
 // Machine runs the programs of the machine at a root.
 type Machine struct {
