@@ -109,7 +109,7 @@ func Decide(spec sriovv1.SriovNetworkNodeStateSpec, observed inventory.Node, p p
 	loud, free := split(&spec, observed, p)
 	held, rest := before.sticky(observed, loud, free)
 	d.Hash = plan.HashOf(held)
-	if len(loud) == 0 && !(before.Answer.about(d.Hash) && before.Answer.moving()) {
+	if moved := before.Answer.about(d.Hash) && before.Answer.moving(); len(loud) == 0 && !moved {
 		// Nobody loses anything any more, and nobody was moved for it.
 		held, rest = nil, p.Chains
 	}

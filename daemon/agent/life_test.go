@@ -78,6 +78,9 @@ func (l *life) publish(facts Facts) {
 	}
 }
 
+// pass lets time pass, which is virtual in these tests.
+func pass(d time.Duration) { <-time.After(d) }
+
 // drain answers the published plan: its pods are gone, and it may go on.
 func (l *life) drain() {
 	l.t.Helper()
@@ -117,7 +120,7 @@ func (l *life) live(ctx context.Context, turns int) {
 		case l.k.Crashed():
 			l.start()
 		}
-		time.Sleep(6 * time.Minute)
+		pass(6 * time.Minute)
 	}
 }
 
@@ -252,7 +255,7 @@ func TestRebootWaits(t *testing.T) {
 		l := newLife(t, k, wantVFIO())
 		for range 5 {
 			l.turn(t.Context())
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 		}
 		if l.status.Plan.Disruption != sriovv1.DisruptionReboot || len(k.NextArguments()) > 0 || k.RebootsAsked() > 0 {
 			t.Errorf("plan %+v, arguments %v, %d reboots", l.status.Plan, k.NextArguments(), k.RebootsAsked())
@@ -264,7 +267,7 @@ func TestRebootWaits(t *testing.T) {
 		l.drain()
 		for range 3 {
 			l.turn(t.Context())
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 		}
 		if k.RebootsAsked() != 1 || l.ready().Reason != sriovv1.ReasonRebooting {
 			t.Errorf("%d reboots asked for, %s", k.RebootsAsked(), l.ready().Reason)
@@ -386,7 +389,7 @@ func stopped(t *testing.T, nic simhost.NIC, want sriovv1.SriovNetworkNodeStateSp
 		l.turn(ctx)
 		stop()
 		k.ClearFaults()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		k.Settle()
 		before := k.Dump()
 		synctest.Wait()
