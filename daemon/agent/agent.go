@@ -275,12 +275,16 @@ func (a *Agent) forget(ctx context.Context, p plan.Plan) error {
 	return errors.Join(errs...)
 }
 
+// ownStatus is a status without what the manager answers, which is not ours to write.
+func ownStatus(s sriovv1.SriovNetworkNodeStateStatus) sriovv1.SriovNetworkNodeStateStatus {
+	s.Conditions, s.Drain = ownConditions(s.Conditions), nil
+	return s
+}
+
 // publish writes the status if it says something new.
 func (a *Agent) publish(ctx context.Context, state *sriovv1.SriovNetworkNodeState, facts Facts) error {
 	recent := a.written.uid == string(state.UID) && time.Since(a.written.at) < cacheLag
-	before := state.Status
-	// What the manager answers is not ours to write.
-	before.Conditions, before.Drain = ownConditions(before.Conditions), nil
+	before := ownStatus(state.Status)
 	if recent {
 		before = a.written.status
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
@@ -124,6 +125,12 @@ func TestAnswer(t *testing.T) {
 	out := Report(status, Facts{Spec: spec(), Observed: &observed, Decision: Decision{Verdict: Idle}}, metav1.Now())
 	if out.Drain != nil || slices.ContainsFunc(out.Conditions, func(c metav1.Condition) bool { return c.Type == sriovv1.ConditionDrained }) {
 		t.Errorf("the report holds the answer: %+v", out)
+	}
+	again := ownStatus(out)
+	answered := again
+	answered.Drain, answered.Conditions = status.Drain, append(slices.Clone(again.Conditions), status.Conditions...)
+	if diff := cmp.Diff(again, ownStatus(answered)); diff != "" {
+		t.Errorf("an answer makes the status another one:\n%s", diff)
 	}
 	status.Drain = nil
 	if got := AnswerOf(&status); got != (Answer{}) {

@@ -151,6 +151,9 @@ func wantVFIO() sriovv1.SriovNetworkNodeStateSpec {
 // end of it; on one that does, a person is told what is wrong.
 func TestOneReboot(t *testing.T) {
 	flower := sriovv1.SriovNetworkNodeStateSpec{Interfaces: []sriovv1.Interface{{PCIAddress: agilio, NumVfs: 2, FirmwareApp: "flower"}}}
+	offloading := sriovv1.SriovNetworkNodeStateSpec{Interfaces: []sriovv1.Interface{
+		{PCIAddress: agilio, NumVfs: 2, FirmwareApp: "flower", EswitchMode: sriovv1.EswitchModeSwitchdev},
+	}}
 	exclusive := sriovv1.SriovNetworkNodeStateSpec{System: sriovv1.System{RdmaMode: host.RDMAExclusive}}
 	plain := sriovv1.SriovNetworkNodeStateSpec{Interfaces: []sriovv1.Interface{{PCIAddress: address, NumVfs: 2}}}
 	cx5 := []simhost.NIC{simhost.ConnectX5()}
@@ -168,10 +171,11 @@ func TestOneReboot(t *testing.T) {
 		"memory space":             {simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5(simhost.WithoutMMIO())}, BootLoader: grubby}, plain, nil},
 		"memory space, ignored": {simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5(simhost.WithoutMMIO())}, BootLoader: ignoring}, plain,
 			[]string{"not enough MMIO"}},
-		"RDMA mode":          {simhost.Options{NICs: cx5, Namespaces: true}, exclusive, nil},
-		"RDMA mode, ignored": {simhost.Options{NICs: cx5, Namespaces: true, RDMAModeStays: true}, exclusive, []string{"RDMA namespace mode exclusive", "it is shared"}},
-		"firmware":           {simhost.Options{NICs: []simhost.NIC{simhost.AgilioNIC(simhost.KeepsFirmware())}}, flower, nil},
-		"firmware, ignored":  {simhost.Options{NICs: []simhost.NIC{simhost.AgilioNIC(simhost.IgnoresFirmware())}}, flower, []string{"still runs the application firmware"}},
+		"RDMA mode":               {simhost.Options{NICs: cx5, Namespaces: true}, exclusive, nil},
+		"RDMA mode, ignored":      {simhost.Options{NICs: cx5, Namespaces: true, RDMAModeStays: true}, exclusive, []string{"RDMA namespace mode exclusive", "it is shared"}},
+		"firmware":                {simhost.Options{NICs: []simhost.NIC{simhost.AgilioNIC(simhost.KeepsFirmware())}}, flower, nil},
+		"firmware, for switchdev": {simhost.Options{NICs: []simhost.NIC{simhost.AgilioNIC(simhost.KeepsFirmware())}}, offloading, nil},
+		"firmware, ignored":       {simhost.Options{NICs: []simhost.NIC{simhost.AgilioNIC(simhost.IgnoresFirmware())}}, flower, []string{"still runs the application firmware"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
