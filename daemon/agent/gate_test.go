@@ -79,7 +79,9 @@ func TestGateFollowsTheAnswer(t *testing.T) {
 		"drained, of another plan":                 {observed, left, Before{Answer: answer("other", sriovv1.ReasonDrained, true), Held: first.Held}, WaitForDrain, "", first.Hash},
 		"nobody drains, and nobody loses anything": {gone, left, Before{Answer: answer(first.Hash, sriovv1.ReasonWaitingForSlot, false), Held: first.Held}, Proceed, address + " " + second, left.Hash()},
 		"without a drain":                          {observed, left, Before{Answer: answer(first.Hash, sriovv1.ReasonDrainDisabled, true), Held: first.Held}, Proceed, address + " " + second, first.Hash},
-		"a reboot waits":                           {observed, reboot, Before{Answer: answer(rebootHash, sriovv1.ReasonDraining, false)}, WaitForDrain, "", rebootHash},
+		"a reboot is not for another plan's drain": {gone, plan.Plan{Chains: []plan.Chain{rebooting()}}, Before{Answer: answer("other", sriovv1.ReasonDrained, true)},
+			WaitForDrain, "", plan.HashOf([]plan.Chain{rebooting()})},
+		"a reboot waits": {observed, reboot, Before{Answer: answer(rebootHash, sriovv1.ReasonDraining, false)}, WaitForDrain, "", rebootHash},
 		"a reboot is all that is done then": {gone, reboot, Before{Answer: answer(rebootHash, sriovv1.ReasonDrained, true),
 			Held: Decide(spec(), observed, reboot, Before{}).Held}, RebootNow, "machine", rebootHash},
 	} {
