@@ -262,6 +262,9 @@ func (e *executor) awaitApplication(ctx context.Context, s plan.ReloadDriver) er
 	if err != nil {
 		return err
 	}
+	if s.App != "" && running != s.App && running == s.From {
+		return faultf(failure.FaultKept, "application firmware %s runs as before", running)
+	}
 	if s.App != "" && running != s.App {
 		return faultf(failure.FaultNotTaken, "application firmware %s runs", running)
 	}

@@ -95,6 +95,10 @@ func deadline(step plan.Step) time.Duration {
 		return ovsDeadline
 	case plan.CreateVDPA, plan.BindVDPA, plan.RemoveVDPA:
 		return vdpaDeadline
+	case plan.SetKernelArguments:
+		return loaderDeadline
+	case plan.LoadModule:
+		return moduleDeadline
 	}
 	return linkDeadline
 }
@@ -151,6 +155,9 @@ func (e *executor) effect(ctx context.Context, step plan.Step) error {
 		return e.putHostFile(ctx, s)
 	case plan.RemoveHostFile:
 		return e.removeHostFile(ctx, s)
+	}
+	if known, err := e.machineEffect(ctx, step); known {
+		return err
 	}
 	return e.bondEffect(ctx, step)
 }

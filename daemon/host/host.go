@@ -25,6 +25,9 @@ type Host struct {
 	NetworkManager NetworkManager
 	Systemd        Systemd
 	Probes         Probes
+	Machine        Machine
+	Power          Power
+	RDMA           RDMA
 }
 
 // FS reads and writes the attributes of sysfs and procfs. Paths are relative to

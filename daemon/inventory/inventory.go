@@ -35,6 +35,7 @@ type Node struct {
 	// Firmware is what can be loaded as application firmware; empty on a node
 	// without a card that has one.
 	Firmware firmware.Disk
+	Machine  Machine
 }
 
 // PF returns the PF with this PCI address, or nil.

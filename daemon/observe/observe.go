@@ -82,6 +82,7 @@ func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 	node.OVS = openvswitch(ctx, h)
 	readHostFiles(ctx, h.FS, &node)
 	readClaims(ctx, h.FS, &node)
+	node.Machine = machine(ctx, h)
 	return node, nil
 }
 

@@ -67,8 +67,13 @@ type static struct {
 }
 
 func (s static) host(files host.FS) host.Host {
-	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, Bonds: noBonds{}, OVS: s, VDPA: s}
+	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, Bonds: noBonds{}, OVS: s, VDPA: s, RDMA: noRDMA{}}
 }
+
+// noRDMA is a machine without RDMA subsystem.
+type noRDMA struct{ host.RDMA }
+
+func (noRDMA) NetnsMode(context.Context) (string, error) { return "", host.ErrNoRDMA }
 
 // noBonds is a machine without bonds.
 type noBonds struct{ host.Bonds }

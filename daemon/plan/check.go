@@ -480,13 +480,3 @@ func (s *subject) bound(vf *inventory.VF, w vfWant) bool {
 	}
 	return vf.Driver == w.driver
 }
-
-// nodeBlockers finds what the spec wants of the node as a whole, or of several
-// PFs, and this version does not do.
-func nodeBlockers(spec *sriovv1.SriovNetworkNodeStateSpec) []Blocker {
-	blockers := specBridges(spec)
-	if spec.System.RdmaMode != "" {
-		blockers = append(blockers, blocker("", CodeRDMAModeUnsupported, "RDMA namespace mode %s is wanted", spec.System.RdmaMode))
-	}
-	return blockers
-}

@@ -20,6 +20,9 @@ type firmwareWork struct {
 	refusal *firmware.Refusal
 	// concerned tells that the card's firmware is, or was, ours to choose.
 	concerned bool
+	// nextBoot: the driver does not take the firmware in this boot; the link is for
+	// the next one.
+	nextBoot bool
 }
 
 // firmwareOf compares the application that is wanted of a PF, empty for none,
@@ -61,6 +64,14 @@ func firmwareWanted(in *Input, pf *inventory.PF, app string, record ledger.Firmw
 	}
 	now, there := disk.At(choice.Link)
 	reload := reloads(in, pf, app, record)
+	if need := in.Owned.Machine.Needs[pf.PCIAddress]; reload && need.Kind == ledger.NeedDriver && need.BootID == in.Observed.BootID {
+		// The driver did not take it in this boot: the next one brings it. If it was to
+		// be this one already, nothing more can be done.
+		if done, tried := in.Owned.Machine.Reboots[driverKey(&in.Spec, pf.PCIAddress)]; tried && done.BootID != in.Observed.BootID {
+			return out
+		}
+		reload, out.nextBoot = false, true
+	}
 	link := LinkFirmware{
 		PF: pf.PCIAddress, App: app, Link: choice.Link, Target: choice.Target, SearchPath: choice.SearchPath, Before: now.Target,
 		RunsBefore: runs(in, pf),

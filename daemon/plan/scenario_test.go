@@ -154,6 +154,12 @@ func text(p plan.Plan, observed inventory.Node) string {
 	for _, pf := range p.ReleasedBridges {
 		fmt.Fprintf(&b, "released bridge of %s\n", pf)
 	}
+	for _, key := range p.Answered {
+		fmt.Fprintf(&b, "answered %s\n", key)
+	}
+	for _, pf := range p.Unneeded {
+		fmt.Fprintf(&b, "unneeded %s\n", pf)
+	}
 	disruption, pods := plan.Disruption(p, observed)
 	fmt.Fprintf(&b, "disruption %s %s\n", disruption, strings.Join(pods, " "))
 	return b.String()
@@ -178,7 +184,7 @@ func withoutDevice(c plan.Chain, s plan.Step) string {
 //	pod PF VF POD      hostpod PF VF POD      bond NAME NETDEV
 //	unbindpf PF        network NETDEV WHY...
 //	makebond NAME OPTION...  join BOND NETDEV    leave NETDEV
-//	keepmac PF VF
+//	keepmac PF VF      iommuoff           bootloader TOOL ARG...  unloaded MODULE
 //	ovs ...            see runOVS
 //	networkmanager     readonly FOLDER
 //	rename NETDEV NAME file PATH TEXT... (\n ends a line)
@@ -196,6 +202,12 @@ func newMachine(t testing.TB, script string) *simhost.Kernel {
 			opts.NICs = append(opts.NICs, nic(t, words[1:]))
 		case words[0] == "noiommu":
 			opts.NoIOMMU = true
+		case words[0] == "iommuoff":
+			opts.IOMMUOff = true
+		case words[0] == "bootloader":
+			opts.BootLoader = simhost.BootLoader{Tool: words[1], Arguments: words[2:]}
+		case words[0] == "unloaded":
+			opts.Unloaded = append(opts.Unloaded, words[1])
 		case words[0] == "nomodule":
 			opts.NoModules = append(opts.NoModules, words[1])
 		case words[0] == "networkmanager":
