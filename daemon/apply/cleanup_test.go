@@ -17,6 +17,8 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/cleanup"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/driver"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/simhost"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/inventory"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/observe"
 )
 
 // life is what happens to a daemon on one machine, spec by spec, until it is
@@ -82,6 +84,10 @@ func (l *life) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	first, err := observe.Node(ctx, k.Admin())
+	if err != nil {
+		return err
+	}
 	machine, rebooted := stateOf(k), false
 	for i, spec := range l.specs {
 		c := l.crashes[i]
@@ -116,7 +122,8 @@ func (l *life) run(ctx context.Context) error {
 		return fmt.Errorf("cleanup: %w", err)
 	}
 	now := asLoose(stateOf(k), machine)
-	if rebooted && slices.ContainsFunc(l.specs, wantsFirmware) {
+	misled := slices.ContainsFunc(first.PFs, func(pf inventory.PF) bool { return linkedLater(&first, &pf) })
+	if (rebooted || misled) && slices.ContainsFunc(l.specs, wantsFirmware) {
 		// At boot an Agilio loads what our link leads to: no first contact of this boot
 		// tells what it would be like without.
 		machine, now = withoutAgilio(machine), withoutAgilio(now)
