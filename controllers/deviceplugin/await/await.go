@@ -38,8 +38,14 @@ func Run(ctx context.Context, o Options) error {
 		cancel()
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- objects.Start(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := objects.Start(ctx); err != nil {
+			log.FromContext(ctx).Error(err, "cannot watch the node's objects")
+			cancel()
+		}
+	}()
 	defer func() { <-ended }()
 	defer cancel()
 	if !objects.WaitForCacheSync(ctx) {
