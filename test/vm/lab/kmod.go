@@ -101,7 +101,7 @@ func (b *builder) netdevsimModule(ctx context.Context, v variant) (string, error
 		return "", err
 	}
 	if v == patched {
-		if _, err := b.lab.run(ctx, folder, "git", "apply", "--unidiff-zero", "-p2", filepath.Join(b.root, netdevsimPatch)); err != nil {
+		if _, err := b.run(ctx, folder, "git", "apply", "--unidiff-zero", "-p2", filepath.Join(b.root, netdevsimPatch)); err != nil {
 			return "", fmt.Errorf("patching netdevsim: %w", err)
 		}
 	}
@@ -112,11 +112,11 @@ func (b *builder) netdevsimModule(ctx context.Context, v variant) (string, error
 // pahole, and deletes the module without it.
 func (b *builder) buildModule(ctx context.Context, folder, built string) error {
 	headers := b.path("headers/usr/src/linux-headers-" + b.release)
-	if _, err := b.lab.run(ctx, folder, "make", "-s", "-j2", "-C", headers, "M="+folder, "CONFIG_NETDEVSIM=m", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"); err != nil {
+	if _, err := b.run(ctx, folder, "make", "-s", "-j2", "-C", headers, "M="+folder, "CONFIG_NETDEVSIM=m", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"); err != nil {
 		return fmt.Errorf("building netdevsim: %w", err)
 	}
 	module := filepath.Join(folder, "netdevsim.ko")
-	if _, err := b.lab.run(ctx, folder, "strip", "-g", module); err != nil {
+	if _, err := b.run(ctx, folder, "strip", "-g", module); err != nil {
 		return err
 	}
 	data, err := os.ReadFile(module)
