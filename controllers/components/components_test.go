@@ -138,3 +138,11 @@ func TestConditions(t *testing.T) {
 		}
 	}
 }
+
+// Without an image of the plugin, somebody else deploys it.
+func TestWithoutPlugin(t *testing.T) {
+	all, err := components.DaemonSets("ns", components.Images{Operator: "example.com/operator"}, sriovv1.SriovOperatorConfigSpec{})
+	if err != nil || len(all) != 1 || all[0].Name != "sriov-network-config-daemon" {
+		t.Fatalf("DaemonSets are %v, %v", all, err)
+	}
+}

@@ -30,7 +30,8 @@ const (
 
 // Images that containers run.
 type Images struct {
-	// Operator is the image of this release, DevicePlugin that of sriov-network-device-plugin.
+	// Operator is the image of this release, DevicePlugin that of
+	// sriov-network-device-plugin; empty if somebody else deploys the plugin.
 	Operator, DevicePlugin string
 }
 
@@ -41,13 +42,16 @@ func DaemonSets(namespace string, images Images, spec sriovv1.SriovOperatorConfi
 	if err != nil {
 		return nil, err
 	}
-	plugin, err := decode("device-plugin.yaml")
-	if err != nil {
-		return nil, err
-	}
 	setDaemon(&daemon.Spec.Template.Spec, images, spec)
-	setPlugin(&plugin.Spec.Template.Spec, images, spec)
-	all := []*appsv1.DaemonSet{daemon, plugin}
+	all := []*appsv1.DaemonSet{daemon}
+	if images.DevicePlugin != "" {
+		plugin, err := decode("device-plugin.yaml")
+		if err != nil {
+			return nil, err
+		}
+		setPlugin(&plugin.Spec.Template.Spec, images, spec)
+		all = append(all, plugin)
+	}
 	for _, d := range all {
 		d.Namespace = namespace
 		d.Labels = map[string]string{LabelManagedBy: ManagedBy}

@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -26,8 +25,6 @@ const (
 	// them for a cluster without a way out does.
 	operatorImageVariable = "RELATED_IMAGE_OPERATOR"
 	pluginImageVariable   = "RELATED_IMAGE_DEVICE_PLUGIN"
-	// defaultPluginImage is the device plugin that is deployed unless another is named.
-	defaultPluginImage = "ghcr.io/k8snetworkplumbingwg/sriov-network-device-plugin:v3.9.0"
 	// namespaceFile is in every pod with a service account.
 	namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 )
@@ -66,7 +63,7 @@ func NewCommand() *cobra.Command {
 	f.IntVar(&o.WebhookPort, "webhook-port", 9443, "port where webhooks are served")
 	f.StringVar(&o.WebhookCertPath, "webhook-cert-path", "", "folder with tls.crt and tls.key of the webhooks")
 	f.StringVar(&o.Images.Operator, "operator-image", os.Getenv(operatorImageVariable), "image of this release, for what is deployed on nodes (default: "+operatorImageVariable+"); without it nothing is deployed")
-	f.StringVar(&o.Images.DevicePlugin, "device-plugin-image", cmp.Or(os.Getenv(pluginImageVariable), defaultPluginImage), "image of the SR-IOV device plugin (default: "+pluginImageVariable+", else a pinned one)")
+	f.StringVar(&o.Images.DevicePlugin, "device-plugin-image", os.Getenv(pluginImageVariable), "image of sriov-network-device-plugin (default: "+pluginImageVariable+"); without it the plugin is not deployed")
 	f.StringVar(&o.ProbeBindAddress, "health-probe-bind-address", ":8081", `address of /healthz and /readyz, "0" for none`)
 	return c
 }
