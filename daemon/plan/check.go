@@ -358,6 +358,9 @@ func (s *subject) inlineDiffers() bool {
 }
 
 func (s *subject) lostVF() bool {
+	if s.pf.WithoutFunctions {
+		return false
+	}
 	known := map[int]bool{}
 	for i := range s.pf.VFs {
 		known[s.pf.VFs[i].Index] = true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -163,8 +165,9 @@ func (m *Machine) run(ctx context.Context, bound time.Duration, places []string,
 	defer cancel()
 	program := "/" + places[i]
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the programs are those of this package, and there is no shell
-	var stdout, all bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &both{&stdout, &all}, &all
+	var stdout bytes.Buffer
+	var all transcript
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, &all), &all
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -180,16 +183,22 @@ func (m *Machine) run(ctx context.Context, bound time.Duration, places []string,
 	case ctx.Err() != nil:
 		return "", failed(words, program, fmt.Errorf("it did not end in time: %w", context.Cause(ctx)))
 	}
-	return "", failed(words, program, fmt.Errorf("%w%s", err, said(all.Bytes())))
+	return "", failed(words, program, fmt.Errorf("%w%s", err, said(all.text)))
 }
 
-// both writes to two buffers.
-type both struct{ one, other *bytes.Buffer }
+// transcript is what a program writes, to either of its outputs: both are copied at
+// the same time.
+type transcript struct {
+	mu   sync.Mutex
+	text []byte
+}
 
 // Write implements io.Writer.
-func (b *both) Write(p []byte) (int, error) {
-	b.one.Write(p)
-	return b.other.Write(p)
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	return len(p), nil
 }
 
 // said is the end of what a program wrote.

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,34 +21,7 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/programs"
 )
 
-// TestMain lets this program be each of the tools when it is run under their names,
-// in the root of a test: it notes its arguments there and says what it is told to.
-func TestMain(m *testing.M) {
-	name := filepath.Base(os.Args[0])
-	if strings.HasSuffix(name, ".test") || name == "exe" {
-		os.Exit(asRoot(m))
-	}
-	line := name + " [" + strings.Join(os.Args[1:], "|") + "] " + os.Getenv("PATH") + "\n"
-	log, err := os.OpenFile("/log", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err == nil {
-		_, err = log.WriteString(line)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(9)
-	}
-	if _, err := os.Stat("/slow"); err == nil {
-		// Until somebody kills it.
-		<-time.After(time.Hour)
-	}
-	if answer, err := os.Open("/answer"); err == nil {
-		_, _ = io.Copy(os.Stdout, answer)
-	}
-	if problem, err := os.Open("/problem"); err == nil {
-		_, _ = io.Copy(os.Stderr, problem)
-		os.Exit(3)
-	}
-}
+func TestMain(m *testing.M) { os.Exit(asRoot(m)) }
 
 // asRoot runs the tests, in a user namespace if need be: a root for programs can be
 // chosen by root alone.
@@ -70,20 +43,34 @@ func asRoot(m *testing.M) int {
 	return 0
 }
 
-// install makes a root with tools in it, which are this program.
+// tool builds what plays the tools, once: without the libraries of this machine,
+// which the root of a test does not have.
+var tool = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "tool-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	built := filepath.Join(folder, "tool")
+	build := exec.Command("go", "build", "-o", built, "./testdata/tool")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the tool: %w\n%s", err, out)
+	}
+	content, err := os.ReadFile(built)
+	return string(content), err
+})
+
+// install makes a root with tools in it.
 func install(t *testing.T, tools ...string) (root string, m *programs.Machine) {
 	t.Helper()
 	root = t.TempDir()
-	self, err := os.Executable()
+	content, err := tool()
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tool := range tools {
-		put(t, root, tool, string(content), 0o755)
+	for _, name := range tools {
+		put(t, root, name, content, 0o755)
 	}
 	own, err := files.Open(root)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	systemd1 "github.com/coreos/go-systemd/v22/dbus"
@@ -26,11 +27,11 @@ type manager struct {
 	// loaded is the content of unit files when they were read last.
 	loaded map[string]string
 	// reboots is how often the login manager was asked for one.
-	reboots int
+	reboots atomic.Int32
 	// silent never answers.
 	silent bool
 	// refuses is the error that every call gets.
-	refuses *dbus.Error
+	refuses atomic.Pointer[dbus.Error]
 }
 
 func newManager(t *testing.T) *manager {
@@ -248,8 +249,8 @@ func (m *manager) messages(in *bufio.Reader, conn net.Conn) error {
 func (m *manager) call(call *dbus.Message) ([]any, *dbus.Error) {
 	member, _ := call.Headers[dbus.FieldMember].Value().(string)
 	path, _ := call.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
-	if m.refuses != nil && !strings.HasPrefix(string(path), "/org/freedesktop/DBus") {
-		return nil, m.refuses
+	if refusal := m.refuses.Load(); refusal != nil && !strings.HasPrefix(string(path), "/org/freedesktop/DBus") {
+		return nil, refusal
 	}
 	switch member {
 	case "Hello":
@@ -263,7 +264,7 @@ func (m *manager) call(call *dbus.Message) ([]any, *dbus.Error) {
 		if path != "/org/freedesktop/login1" || call.Body[0] != false {
 			return nil, dbus.NewError("org.freedesktop.DBus.Error.InvalidArgs", []any{"a person would be asked"})
 		}
-		m.reboots++
+		m.reboots.Add(1)
 		return nil, nil
 	case "EnableUnitFiles":
 		installs, changes, refused := m.enable(call.Body[0].([]string), call.Body[1].(bool), call.Body[2].(bool))

@@ -21,11 +21,11 @@ func TestReboot(t *testing.T) {
 		t.Errorf("without a bus: %v", err)
 	}
 	m.serve(t, bus)
-	if err := login.Reboot(t.Context()); err != nil || m.reboots != 1 {
-		t.Errorf("%v, %d reboots", err, m.reboots)
+	if err := login.Reboot(t.Context()); err != nil || m.reboots.Load() != 1 {
+		t.Errorf("%v, %d reboots", err, m.reboots.Load())
 	}
-	m.refuses = dbus.NewError("org.freedesktop.login1.BlockedByInhibitorLock", []any{"a backup is running"})
-	if err := login.Reboot(t.Context()); err == nil || !strings.Contains(err.Error(), "a backup is running") || m.reboots != 1 {
-		t.Errorf("%v, %d reboots", err, m.reboots)
+	m.refuses.Store(dbus.NewError("org.freedesktop.login1.BlockedByInhibitorLock", []any{"a backup is running"}))
+	if err := login.Reboot(t.Context()); err == nil || !strings.Contains(err.Error(), "a backup is running") || m.reboots.Load() != 1 {
+		t.Errorf("%v, %d reboots", err, m.reboots.Load())
 	}
 }

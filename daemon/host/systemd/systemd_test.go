@@ -82,7 +82,7 @@ func TestNoInstallSection(t *testing.T) {
 // A refusal is an error in systemd's own words.
 func TestRefused(t *testing.T) {
 	m := newManager(t)
-	m.refuses = dbus.NewError("org.freedesktop.DBus.Error.AccessDenied", []any{"Access denied"})
+	m.refuses.Store(dbus.NewError("org.freedesktop.DBus.Error.AccessDenied", []any{"Access denied"}))
 	m.serve(t, private)
 	c := systemd.New(m.root)
 	_, unit := c.Unit(t.Context(), "a.service")

@@ -40,9 +40,9 @@ func guests() []guest {
 		"tls", "bonding", "psample", "macsec", "8021q", "garp", "stp", "llc", "mrp", "dummy",
 	}
 	return []guest{
-		{name: "igb", suite: "igb", modules: base, devices: igbDevices(), limit: 4 * time.Minute},
-		{name: "daemon", suite: "daemon", modules: append(append([]string(nil), base...), "failover", "net_failover", "virtio_net"), devices: igbDevices(), cluster: true, limit: 8 * time.Minute},
-		{name: "netdevsim", suite: "netdevsim", netdevsim: stock, modules: netdevsimModules(), limit: 4 * time.Minute},
+		{name: "igb", suite: "igb", modules: base, devices: igbDevices(), limit: 15 * time.Minute},
+		{name: "daemon", suite: "daemon", netdevsim: stock, modules: append(append([]string(nil), base...), "failover", "net_failover", "virtio_net"), devices: igbDevices(), cluster: true, limit: 20 * time.Minute},
+		{name: "netdevsim", suite: "netdevsim", netdevsim: stock, modules: netdevsimModules(), limit: 10 * time.Minute},
 	}
 }
 
@@ -102,7 +102,7 @@ func (l *lab) boot(ctx context.Context, g guest, image, log string, devices ...s
 		"-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", "512",
 		"-device", "isa-debug-exit,iobase=0xf4,iosize=4",
 		"-kernel", l.path("kernel/boot/vmlinuz-" + l.release), "-initrd", image,
-		"-append", "console=ttyS0 quiet panic=-1 mitigations=off intel_iommu=on iommu=pt -- " + strings.Join(testFlags(), " "),
+		"-append", "console=ttyS0 quiet panic=-1 mitigations=off intel_iommu=on iommu=pt -- " + strings.Join(testFlags(g.limit), " "),
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(qemu, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"), slices.Concat(arguments, g.devices, devices)...)
 	console, err := cmd.StdoutPipe()
@@ -119,8 +119,9 @@ func (l *lab) boot(ctx context.Context, g guest, image, log string, devices ...s
 	return found, verdict(ctx, g, err, cmd.ProcessState.ExitCode(), tail, complaints.String())
 }
 
-func testFlags() []string {
-	flags := []string{"-test.v", "-test.timeout=10m"}
+func testFlags(limit time.Duration) []string {
+	// Before the machine's own limit, so that a spec that hangs shows where.
+	flags := []string{"-test.v", "-test.timeout=" + (limit * 9 / 10).String()}
 	if run := os.Getenv("RUN"); run != "" {
 		flags = append(flags, "-test.run="+run)
 	}

@@ -63,6 +63,9 @@ func run(ctx context.Context) error {
 		}
 		began := time.Now()
 		result, err := b.play(ctx, g)
+		if err == nil && result.passed == 0 {
+			err = errors.New("no spec ran")
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("machine %s: %w", g.name, err))
 		}

@@ -33,6 +33,7 @@ func TestDaemon(t *testing.T) {
 		{"a legacy policy: VFs, a group on vfio-pci, MTU; and back", legacy},
 		{"drift: VFs that somebody removed come back", drift},
 		{"killed at any moment, the daemon comes to the same end", killed},
+		{"switchdev mode on a NIC that is not on PCI, and back", switchdev},
 		{"seven VFs on each of four PFs", figures},
 	} {
 		t.Run(spec.label, spec.run)

@@ -171,18 +171,13 @@ func until(t *testing.T, limit time.Duration, check func(ctx context.Context) er
 	}
 }
 
+// patience is for a machine whose host is busy.
+const patience = 5 * time.Minute
+
 // ready waits until the daemon says that the node is as its policies want.
 func ready(t *testing.T, vfs map[string]int) {
 	t.Helper()
-	until(t, 90*time.Second, func(ctx context.Context) error {
-		var s sriovv1.SriovNetworkNodeState
-		if err := api.Get(ctx, client.ObjectKey{Namespace: namespace, Name: node}, &s); err != nil {
-			return err
-		}
-		c := meta.FindStatusCondition(s.Status.Conditions, sriovv1.ConditionReady)
-		if c == nil || c.Status != "True" || s.Status.ObservedGeneration != s.Generation {
-			return fmt.Errorf("not ready: %+v", c)
-		}
+	readyState(t, func(s *sriovv1.SriovNetworkNodeState) error {
 		for pf, want := range vfs {
 			for _, nic := range s.Status.Interfaces {
 				if nic.PCIAddress == pf && len(nic.VFs) != want {
@@ -195,6 +190,39 @@ func ready(t *testing.T, vfs map[string]int) {
 		}
 		return nil
 	})
+}
+
+// readyState waits until the node is ready, and its state as a check wants.
+func readyState(t *testing.T, check func(*sriovv1.SriovNetworkNodeState) error) {
+	t.Helper()
+	until(t, patience, func(ctx context.Context) error {
+		var s sriovv1.SriovNetworkNodeState
+		if err := api.Get(ctx, client.ObjectKey{Namespace: namespace, Name: node}, &s); err != nil {
+			return err
+		}
+		c := meta.FindStatusCondition(s.Status.Conditions, sriovv1.ConditionReady)
+		if c == nil || c.Status != "True" || s.Status.ObservedGeneration != s.Generation {
+			return fmt.Errorf("not ready: %+v", c)
+		}
+		return check(&s)
+	})
+}
+
+// readyNIC is readyState for what the status says of the simulated NIC, which it
+// returns.
+func readyNIC(t *testing.T, check func(*sriovv1.InterfaceStatus) error) sriovv1.InterfaceStatus {
+	t.Helper()
+	var out sriovv1.InterfaceStatus
+	readyState(t, func(s *sriovv1.SriovNetworkNodeState) error {
+		for i := range s.Status.Interfaces {
+			if nic := &s.Status.Interfaces[i]; nic.PCIAddress == simulated {
+				out = *nic
+				return check(nic)
+			}
+		}
+		return fmt.Errorf("the status has no %s", simulated)
+	})
+	return out
 }
 
 func pci(address, attribute string) string {
