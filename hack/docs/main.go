@@ -1,5 +1,6 @@
 // Command docs writes the reference pages that are generated from code: blockers
-// and explained failures, the NICs that are known, and what changes take from whom.
+// and explained failures, the NICs that are known, what changes take from whom, and the rules
+// of the kernel that the operator relies on.
 package main
 
 import (
@@ -19,7 +20,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: docs FOLDER")
 		os.Exit(2)
 	}
-	for name, page := range map[string]string{"failures.md": failures(), "nics.md": nics(), "disruption.md": disruption()} {
+	for name, page := range map[string]string{"failures.md": failures(), "nics.md": nics(), "disruption.md": disruption(), "kernel-rules.md": kernelRules()} {
 		if err := os.WriteFile(filepath.Join(os.Args[1], name), []byte(page), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, "docs:", err)
 			os.Exit(1)

@@ -38,13 +38,13 @@ const (
 	ovsBridge = "br-0000_5f_00.0"
 )
 
-// OVS checks the rules of host.OVS. Open returns a machine of its own for each.
-func OVS(t *testing.T, around func(*testing.T, func(*testing.T)), open func(*testing.T) OVSMachine) {
-	t.Helper()
-	for _, spec := range []struct {
-		label string
-		run   func(*ovsSession)
-	}{
+type ovsSpec struct {
+	label string
+	run   func(*ovsSession)
+}
+
+func ovsSpecs() []ovsSpec {
+	return []ovsSpec{
 		{"a bridge is made with its uplink, and is as wanted", ovsMade},
 		{"a bridge that is as wanted stays as it is", ovsTwice},
 		{"what others added stays, what we set earlier goes", ovsColumns},
@@ -59,7 +59,13 @@ func OVS(t *testing.T, around func(*testing.T, func(*testing.T)), open func(*tes
 		{"without a database server every call says so at once", ovsDown},
 		{"without ovs-vswitchd a change is in the database, and the call ends with its context", ovsNotTaken},
 		{"an ended context ends every call", ovsEnded},
-	} {
+	}
+}
+
+// OVS checks the rules of host.OVS. Open returns a machine of its own for each.
+func OVS(t *testing.T, around func(*testing.T, func(*testing.T)), open func(*testing.T) OVSMachine) {
+	t.Helper()
+	for _, spec := range ovsSpecs() {
 		t.Run(spec.label, func(t *testing.T) {
 			around(t, func(t *testing.T) {
 				m := open(t)

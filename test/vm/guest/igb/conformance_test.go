@@ -13,12 +13,9 @@ import (
 
 // The rules that the simulated 82576 follows, on a real kernel.
 func TestConformance(t *testing.T) {
-	hosttest.Run(t, hosttest.Device{
-		Open: open, PF: "0000:01:00.0", Driver: "igb", VFDriver: "igbvf", VFDevice: "10ca", MaxMTU: 9216,
-		Capabilities: []hosttest.Capability{
-			hosttest.IOMMU, hosttest.VFIO, hosttest.AdminMAC, hosttest.VFNetdev, hosttest.KernelLog, hosttest.Bonding,
-		},
-	})
+	dev := hosttest.MachineNamed("igb").Device
+	dev.Open = open
+	hosttest.Run(t, dev)
 }
 
 func open(t *testing.T) host.Host {

@@ -23,13 +23,9 @@ func TestConformance(t *testing.T) {
 	if err := makeNICs(); err != nil {
 		t.Fatal(err)
 	}
-	hosttest.Run(t, hosttest.Device{
-		Open: open, PF: "netdevsim1", Driver: "netdevsim", MaxMTU: 65535,
-		Capabilities: []hosttest.Capability{
-			hosttest.WithoutFunctions, hosttest.Devlink, hosttest.Switchdev, hosttest.ModeWithVFs, hosttest.ModeWithoutVFs,
-			hosttest.RepresentorPorts, hosttest.HWTCOffload, hosttest.AdminMAC, hosttest.Bonding, hosttest.KernelLog,
-		},
-	})
+	dev := hosttest.MachineNamed("netdevsim").Device
+	dev.Open = open
+	hosttest.Run(t, dev)
 }
 
 func open(t *testing.T) host.Host {
