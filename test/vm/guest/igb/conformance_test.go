@@ -6,24 +6,8 @@ package igb
 import (
 	"testing"
 
-	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
-	"github.com/sriov-offload/sriov-offload-operator/daemon/host/hosttest"
-	"github.com/sriov-offload/sriov-offload-operator/daemon/host/linux"
+	"github.com/sriov-offload/sriov-offload-operator/test/vm/guest/conformance"
 )
 
 // The rules that the simulated 82576 follows, on a real kernel.
-func TestConformance(t *testing.T) {
-	dev := hosttest.MachineNamed("igb").Device
-	dev.Open = open
-	hosttest.Run(t, dev)
-}
-
-func open(t *testing.T) host.Host {
-	t.Helper()
-	h, closer, err := linux.Open(linux.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = closer.Close() })
-	return h
-}
+func TestConformance(t *testing.T) { conformance.Run(t, "igb") }

@@ -13,9 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
-	"github.com/sriov-offload/sriov-offload-operator/daemon/host/hosttest"
-	"github.com/sriov-offload/sriov-offload-operator/daemon/host/linux"
+	"github.com/sriov-offload/sriov-offload-operator/test/vm/guest/conformance"
 )
 
 // The rules that the simulated kernel follows for an eswitch, on a real kernel.
@@ -23,19 +21,7 @@ func TestConformance(t *testing.T) {
 	if err := makeNICs(); err != nil {
 		t.Fatal(err)
 	}
-	dev := hosttest.MachineNamed("netdevsim").Device
-	dev.Open = open
-	hosttest.Run(t, dev)
-}
-
-func open(t *testing.T) host.Host {
-	t.Helper()
-	h, closer, err := linux.Open(linux.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = closer.Close() })
-	return h
+	conformance.Run(t, "netdevsim")
 }
 
 const bus = "/sys/bus/netdevsim/"
