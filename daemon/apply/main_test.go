@@ -5,17 +5,24 @@ import (
 	"testing"
 )
 
-// checks is how many cases each property gets, unless -rapid.checks says otherwise.
-const checks = "100"
+// Unless flags say otherwise, each property gets this many cases, and the same ones
+// everywhere: a change is judged by what it does to them. make soak draws others.
+var defaults = map[string]string{"rapid.checks": "100", "rapid.seed": "20261201"}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	flag.Visit(func(f *flag.Flag) { _, ours := defaults[f.Name]; given = given || ours })
 	if !given {
-		if err := flag.Set("rapid.checks", checks); err != nil {
+		setDefaults()
+	}
+	m.Run()
+}
+
+func setDefaults() {
+	for name, value := range defaults {
+		if err := flag.Set(name, value); err != nil {
 			panic(err)
 		}
 	}
-	m.Run()
 }
