@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,8 +32,18 @@ var _ = Describe("A daemon with a disruptive plan", Ordered, func() {
 	answer := func(ctx context.Context, hash, status, reason string) {
 		GinkgoHelper()
 		s := get(ctx)
-		data := fmt.Appendf(nil, `{"apiVersion":"sriovnetwork.openshift.io/v1","kind":"SriovNetworkNodeState","status":{"drain":{"planHash":%q},"conditions":[`+
-			`{"type":"Drained","status":%q,"reason":%q,"message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`, hash, status, reason)
+		// Not the typed object: it would be the manager's answer to more than that.
+		u := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{
+			"drain": map[string]any{"planHash": hash},
+			"conditions": []any{map[string]any{
+				"type": sriovv1.ConditionDrained, "status": status, "reason": reason, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+			}},
+		}}}
+		u.SetGroupVersionKind(sriovv1.GroupVersion.WithKind("SriovNetworkNodeState"))
+		u.SetNamespace(s.Namespace)
+		u.SetName(s.Name)
+		data, err := u.MarshalJSON()
+		Expect(err).NotTo(HaveOccurred())
 		Expect(running.Client.Status().Patch(ctx, &s, client.RawPatch(types.ApplyPatchType, data), client.FieldOwner("manager"), client.ForceOwnership)).To(Succeed())
 	}
 	want := func(ctx context.Context, vfs int) {
