@@ -79,6 +79,6 @@ var _ = Describe("configurationMode", Ordered, func() {
 	It("daemon removes it all again", func(ctx context.Context) {
 		Expect(running.Client.Delete(ctx, config)).To(Succeed())
 		Eventually(modes).WithContext(ctx).Should(Equal(every("daemon True DaemonMode")))
-		Expect(installed()).To(BeEmpty())
+		Eventually(installed).WithContext(ctx).Should(BeEmpty())
 	})
 })
