@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/sriov-offload/sriov-offload-operator/controllers/deviceplugin/await"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/manager"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/render"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/agent"
@@ -55,7 +56,7 @@ func newCommand() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().IntVarP(&verbosity, "verbosity", "v", 0, "0: what was changed, 1: why, 2: everything")
-	root.AddCommand(manager.NewCommand(), manager.NewCleanupCommand(), agent.NewCommand(), render.NewCommand(), &cobra.Command{
+	root.AddCommand(manager.NewCommand(), manager.NewCleanupCommand(), agent.NewCommand(), await.NewCommand(), render.NewCommand(), &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,

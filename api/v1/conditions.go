@@ -65,6 +65,8 @@ const (
 	ReasonApplying = "Applying"
 	// ReasonDrainRequired: the plan would take VFs from running pods and is held.
 	ReasonDrainRequired = "DrainRequired"
+	// ReasonRebooting: the node is drained, and was asked to restart.
+	ReasonRebooting = "Rebooting"
 	// ReasonBlocked: a fact on the host forbids part of the plan; see blockers.
 	ReasonBlocked = "Blocked"
 	// ReasonApplyFailed: a step failed; the message has the kernel's words.

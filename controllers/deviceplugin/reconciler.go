@@ -167,7 +167,8 @@ func (r *Reconciler) writeConfigMap(ctx context.Context, state *sriovv1.SriovNet
 
 // hasAll tells whether everything that we write is there; others may add to it.
 func hasAll(observed, desired *corev1.ConfigMap) bool {
-	if observed.Data[ConfigKey] != desired.Data[ConfigKey] || observed.Labels[LabelManagedBy] != ManagedBy {
+	if observed.Data[ConfigKey] != desired.Data[ConfigKey] || observed.Labels[LabelManagedBy] != ManagedBy ||
+		observed.Annotations[sriovv1.AnnotationStateGeneration] != desired.Annotations[sriovv1.AnnotationStateGeneration] {
 		return false
 	}
 	for _, owner := range desired.OwnerReferences {

@@ -17,10 +17,10 @@ import (
 )
 
 // ConfigMapPrefix is the first part of the name of a node's ConfigMap; the rest is the node's name.
-const ConfigMapPrefix = "device-plugin-config-"
+const ConfigMapPrefix = sriovv1.DevicePluginConfigPrefix
 
 // ConfigKey is the key of the ConfigMap under which the device plugin's configuration is.
-const ConfigKey = "config.json"
+const ConfigKey = sriovv1.DevicePluginConfigKey
 
 // Defaults of the operator that rendering needs.
 type Defaults struct {
@@ -223,7 +223,8 @@ func rootDevice(pf string, vfs []sriovv1.VFRange) string {
 
 // ConfigMap returns the ConfigMap of the node, in the namespace of its node
 // state. The node state owns it once it is known to an API server, so that the
-// one goes with the other.
+// one goes with the other, and its generation is noted, so that the plugin's
+// init container can tell whether it is the configuration of the present spec.
 func ConfigMap(state *sriovv1.SriovNetworkNodeState, data []byte) *corev1.ConfigMap {
 	cm := &corev1.ConfigMap{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
@@ -233,6 +234,9 @@ func ConfigMap(state *sriovv1.SriovNetworkNodeState, data []byte) *corev1.Config
 			Labels:    map[string]string{LabelManagedBy: ManagedBy},
 		},
 		Data: map[string]string{ConfigKey: string(data)},
+	}
+	if state.Generation > 0 {
+		cm.Annotations = map[string]string{sriovv1.AnnotationStateGeneration: strconv.FormatInt(state.Generation, 10)}
 	}
 	if state.UID != "" {
 		owner := metav1.NewControllerRef(state, sriovv1.GroupVersion.WithKind("SriovNetworkNodeState"))

@@ -324,7 +324,8 @@ func TestConfigMap(t *testing.T) {
 		t.Errorf("without an API server (-want +got):\n%s", diff)
 	}
 	yes := true
-	state.UID = "1234"
+	state.UID, state.Generation = "1234", 7
+	want.Annotations = map[string]string{"sriovnetwork.openshift.io/node-state-generation": "7"}
 	want.OwnerReferences = []metav1.OwnerReference{{
 		APIVersion: "sriovnetwork.openshift.io/v1", Kind: "SriovNetworkNodeState", Name: "node1", UID: "1234", Controller: &yes, BlockOwnerDeletion: &yes,
 	}}

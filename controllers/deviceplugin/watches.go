@@ -110,6 +110,7 @@ func sameContent(a, b client.Object) bool {
 	before, ok := a.(*corev1.ConfigMap)
 	now, ok2 := b.(*corev1.ConfigMap)
 	return ok && ok2 && before.Data[ConfigKey] == now.Data[ConfigKey] &&
+		before.Annotations[sriovv1.AnnotationStateGeneration] == now.Annotations[sriovv1.AnnotationStateGeneration] &&
 		len(before.OwnerReferences) == len(now.OwnerReferences)
 }
 

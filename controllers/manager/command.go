@@ -21,6 +21,10 @@ import (
 const (
 	// namespaceVariable is set from the pod's own namespace in our manifests.
 	namespaceVariable = "POD_NAMESPACE"
+	// operatorImageVariable and pluginImageVariable name images, as a mirror of
+	// them for a cluster without a way out does.
+	operatorImageVariable = "RELATED_IMAGE_OPERATOR"
+	pluginImageVariable   = "RELATED_IMAGE_DEVICE_PLUGIN"
 	// namespaceFile is in every pod with a service account.
 	namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 )
@@ -58,6 +62,8 @@ func NewCommand() *cobra.Command {
 	f.StringVar(&o.WebhookHost, "webhook-host", "", "address where webhooks are served (default: all)")
 	f.IntVar(&o.WebhookPort, "webhook-port", 9443, "port where webhooks are served")
 	f.StringVar(&o.WebhookCertPath, "webhook-cert-path", "", "folder with tls.crt and tls.key of the webhooks")
+	f.StringVar(&o.Images.Operator, "operator-image", os.Getenv(operatorImageVariable), "image of this release, for what is deployed on nodes (default: "+operatorImageVariable+"); without it nothing is deployed")
+	f.StringVar(&o.Images.DevicePlugin, "device-plugin-image", os.Getenv(pluginImageVariable), "image of sriov-network-device-plugin (default: "+pluginImageVariable+"); without it the plugin is not deployed")
 	f.StringVar(&o.ProbeBindAddress, "health-probe-bind-address", ":8081", `address of /healthz and /readyz, "0" for none`)
 	return c
 }

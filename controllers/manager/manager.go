@@ -25,6 +25,7 @@ import (
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
 
+	"github.com/sriov-offload/sriov-offload-operator/controllers/components"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/deviceplugin"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/fleet"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/injector"
@@ -69,6 +70,9 @@ type Options struct {
 	WebhookPort int
 	// WebhookCertPath is a folder with tls.crt and tls.key of the webhooks.
 	WebhookCertPath string
+	// Images of what is deployed on nodes. Without the operator's own image
+	// nothing is deployed: somebody else runs the daemon.
+	Images components.Images
 	// ProbeBindAddress is where /healthz and /readyz are; empty or "0" for nowhere.
 	ProbeBindAddress string
 }
@@ -139,6 +143,12 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}
 	if o.EnableInjector {
 		injector.Register(mgr.GetWebhookServer(), injector.New(whole, o.MultusNamespace))
+	}
+	if o.Images.Operator != "" {
+		deployer := &components.Reconciler{Client: mgr.GetClient(), Namespace: o.Namespace, Images: o.Images}
+		if err := deployer.SetupWithManager(mgr); err != nil {
+			return err
+		}
 	}
 	return errors.Join(
 		network.SetupWithManager(ctx, mgr, whole, o.Namespace),

@@ -261,3 +261,54 @@ func (d definitions) check(t *testing.T, o *unstructured.Unstructured) {
 		t.Errorf("fields that would be dropped:\n%s", diff)
 	}
 }
+
+// TestNeedsFinalizer: what has no owner reference on everything that is made for
+// it has to be waited for when it is deleted.
+func TestNeedsFinalizer(t *testing.T) {
+	offload := func(cni, networkNamespace string) *sriovv1.OffloadNetwork {
+		n := &sriovv1.OffloadNetwork{Spec: sriovv1.OffloadNetworkSpec{CNI: cni, NetworkNamespace: networkNamespace}}
+		n.Namespace = "a"
+		return n
+	}
+	for _, test := range []struct {
+		n    sriovv1.Network
+		want bool
+	}{
+		{offload("kube-ovn", ""), true}, // the Subnet has no namespace, so no owner in one
+		{offload("kube-ovn", "b"), true},
+		{offload("antrea", ""), false},
+		{offload("antrea", "a"), false},
+		{offload("antrea", "b"), true},
+	} {
+		if got := needsFinalizer(test.n); got != test.want {
+			t.Errorf("%+v: %v", test.n, got)
+		}
+	}
+}
+
+// TestSameObject: what Kube-OVN adds to an object is not a reason to write it,
+// what it or anybody takes away or changes is.
+func TestSameObject(t *testing.T) {
+	spec := func(excluded ...any) map[string]any {
+		return map[string]any{"provider": "a.b.ovn", "cidrBlock": "10.0.0.0/24", "excludeIps": excluded}
+	}
+	with := func(spec map[string]any, field string, value any) map[string]any {
+		spec[field] = value
+		return spec
+	}
+	desired := newKubeOVN(subnetKind, "s", spec("10.0.0.1..10.0.0.9"))
+	for what, test := range map[string]struct {
+		spec map[string]any
+		want bool
+	}{
+		"as written":                   {spec("10.0.0.1..10.0.0.9"), true},
+		"the gateway excluded as well": {spec("10.0.0.1..10.0.0.9", "10.0.0.254"), true},
+		"a default filled in":          {with(spec("10.0.0.1..10.0.0.9"), "gatewayType", "distributed"), true},
+		"an exclusion gone":            {spec("10.0.0.254"), false},
+		"another provider":             {with(spec("10.0.0.1..10.0.0.9"), "provider", "ovn"), false},
+	} {
+		if got := sameObject(newKubeOVN(subnetKind, "s", test.spec), desired); got != test.want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}

@@ -25,10 +25,18 @@ func poolsOf(node map[string]string, pools []sriovv1.SriovNetworkPoolConfig) []*
 }
 
 // RdmaMode of a node with these labels: that of its pool, none without a pool.
-// In two pools, the node keeps what it has; the pools' conditions say so.
+// In two pools, or when it may be in one whose selector cannot be read, the node
+// keeps what it has; the pools' conditions say so.
 func RdmaMode(node map[string]string, pools []sriovv1.SriovNetworkPoolConfig, current string) string {
+	invalid := slices.ContainsFunc(pools, func(p sriovv1.SriovNetworkPoolConfig) bool {
+		_, err := poolSelector(&p)
+		return err != nil
+	})
 	switch of := poolsOf(node, pools); len(of) {
 	case 0:
+		if invalid {
+			return current
+		}
 		return ""
 	case 1:
 		return of[0].Spec.RdmaMode

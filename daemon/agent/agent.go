@@ -34,6 +34,10 @@ const fieldOwner = client.FieldOwner("sriov-offload-daemon")
 // comes back without an event.
 const heldRetry = 30 * time.Second
 
+// rebootPatience is how long a machine may take to go down before it is asked again:
+// as long as this boot lasts, it is one reboot however often it is asked for.
+const rebootPatience = 5 * time.Minute
+
 // cacheLag is how long after our own write the cache may still show the status
 // from before it.
 const cacheLag = time.Minute
@@ -57,7 +61,11 @@ type Agent struct {
 	ledger  *ledger.Ledger
 	boot    boot.Status
 	retries retries
-	written struct {
+	// held are the chains that the last decision held, by fingerprint.
+	held []string
+	// rebootAsked is when the machine was asked to restart; zero if it was not.
+	rebootAsked time.Time
+	written     struct {
 		status sriovv1.SriovNetworkNodeStateStatus
 		at     time.Time
 		uid    string
@@ -91,7 +99,7 @@ func (a *Agent) Reconcile(ctx context.Context, req reconcile.Request) (reconcile
 func (a *Agent) nextTurn(facts Facts) time.Duration {
 	next := a.Resync
 	// What a release makes possible, e.g. to remove a file, is planned only after it.
-	if due := a.retries.due(facts.Decision.Run, time.Now()); !due.Empty() {
+	if due := a.due(facts.Decision, time.Now()); !due.Empty() {
 		next = min(next, firstPause)
 	}
 	if facts.Decision.Verdict == WaitForDrain || awaitsOVS(facts.Plan) || facts.Boot.Reason == sriovv1.ReasonBootInstallFailed {
@@ -111,6 +119,7 @@ func (a *Agent) nextTurn(facts Facts) time.Duration {
 // that the turn could not be taken; what failed on the host is in the facts.
 func (a *Agent) turn(ctx context.Context, state *sriovv1.SriovNetworkNodeState) (Facts, error) {
 	facts := Facts{Generation: state.Generation, Spec: state.Spec, Boot: a.boot}
+	facts.Before = Before{Answer: AnswerOf(&state.Status), Held: a.held, Published: a.published(state)}
 	if err := a.openLedger(ctx); err != nil {
 		return facts, a.failedToLook(ctx, state, facts, err)
 	}
@@ -121,7 +130,7 @@ func (a *Agent) turn(ctx context.Context, state *sriovv1.SriovNetworkNodeState) 
 		return facts, a.failedToLook(ctx, state, facts, err)
 	}
 	a.retries.settled(facts.Plan, facts.Generation)
-	run := a.retries.due(facts.Decision.Run, time.Now())
+	run := a.due(facts.Decision, time.Now())
 	if run.Empty() {
 		facts.FailedReason, facts.Failed = a.retries.report()
 		return facts, a.forget(ctx, facts.Plan)
@@ -150,6 +159,28 @@ func (a *Agent) turn(ctx context.Context, state *sriovv1.SriovNetworkNodeState) 
 	return facts, a.forget(ctx, facts.Plan)
 }
 
+// due is what may be tried now. A machine that was asked to restart is given time.
+func (a *Agent) due(d Decision, now time.Time) plan.Plan {
+	run := a.retries.due(d.Run, now)
+	if now.Sub(a.rebootAsked) < rebootPatience {
+		run.Chains = slices.DeleteFunc(run.Chains, func(c plan.Chain) bool { return c.Reboots() })
+	}
+	return run
+}
+
+// published is the hash of the plan that the status names; what we wrote last counts,
+// for the cache may not have it yet.
+func (a *Agent) published(state *sriovv1.SriovNetworkNodeState) string {
+	published := state.Status.Plan
+	if a.written.uid == string(state.UID) {
+		published = a.written.status.Plan
+	}
+	if published == nil {
+		return ""
+	}
+	return published.Hash
+}
+
 // failedToLook publishes that the host could not be read.
 func (a *Agent) failedToLook(ctx context.Context, state *sriovv1.SriovNetworkNodeState, facts Facts, err error) error {
 	if ctx.Err() != nil {
@@ -167,6 +198,11 @@ func (a *Agent) note(ctx context.Context, facts *Facts, run plan.Plan, result *a
 		if f := failureOf(result, chain); f != nil {
 			log.FromContext(ctx).Error(f, "Applying failed", "pfs", chain.PFs)
 			a.retries.failed(chain.PFs, facts.Generation, now, sriovv1.ReasonApplyFailed, f.Error())
+			continue
+		}
+		if chain.Reboots() {
+			// What it is for is still needed until the machine has gone down.
+			a.rebootAsked = now
 			continue
 		}
 		if steps := remaining(facts.Decision.Run, chain); len(steps) > 0 {
@@ -201,7 +237,9 @@ func (a *Agent) look(ctx context.Context, facts *Facts) error {
 	}
 	facts.Observed, facts.Owned = &observed, a.ledger.Record()
 	facts.Plan = Plan(facts.Spec, observed, facts.Owned, a.Drivers)
-	facts.Decision = Decide(facts.Spec, observed, facts.Plan)
+	facts.Decision = Decide(facts.Spec, observed, facts.Plan, facts.Before)
+	a.held = facts.Decision.Held
+	facts.Before.Held = a.held
 	return nil
 }
 
@@ -233,14 +271,20 @@ func (a *Agent) forget(ctx context.Context, p plan.Plan) error {
 	}
 	errs = append(errs, a.ledger.ForgetBridges(ctx, p.ReleasedBridges...))
 	errs = append(errs, a.ledger.ForgetLosses(ctx, p.Outlived...))
+	errs = append(errs, a.ledger.ForgetReboots(ctx, p.Answered...), a.ledger.ForgetNeeds(ctx, p.Unneeded...))
 	return errors.Join(errs...)
+}
+
+// ownStatus is a status without what the manager answers, which is not ours to write.
+func ownStatus(s sriovv1.SriovNetworkNodeStateStatus) sriovv1.SriovNetworkNodeStateStatus {
+	s.Conditions, s.Drain = ownConditions(s.Conditions), nil
+	return s
 }
 
 // publish writes the status if it says something new.
 func (a *Agent) publish(ctx context.Context, state *sriovv1.SriovNetworkNodeState, facts Facts) error {
 	recent := a.written.uid == string(state.UID) && time.Since(a.written.at) < cacheLag
-	before := state.Status
-	before.Conditions = ownConditions(before.Conditions)
+	before := ownStatus(state.Status)
 	if recent {
 		before = a.written.status
 	}

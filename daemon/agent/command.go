@@ -171,7 +171,7 @@ func (o *commandOptions) print(ctx context.Context, out io.Writer, observed inve
 	}
 	facts := Facts{Spec: state.Spec, Observed: &observed, Owned: opened.Record()}
 	facts.Plan = Plan(state.Spec, observed, facts.Owned, driver.Default())
-	facts.Decision = Decide(state.Spec, observed, facts.Plan)
+	facts.Decision = Decide(state.Spec, observed, facts.Plan, Before{})
 	state.TypeMeta = metav1.TypeMeta{APIVersion: sriovv1.GroupVersion.String(), Kind: "SriovNetworkNodeState"}
 	if o.node != "" {
 		state.Name = o.node

@@ -21,7 +21,7 @@ func TestWarningsAreReported(t *testing.T) {
 		Observed: &inventory.Node{PFs: []inventory.PF{{PCIAddress: "0000:3b:00.0"}, {PCIAddress: "0000:3b:00.1"}}},
 		Plan:     plan.Plan{Warnings: []plan.Blocker{{PF: "0000:3b:00.1", Blocker: warning}}},
 	}
-	f.Decision = Decide(f.Spec, *f.Observed, f.Plan)
+	f.Decision = Decide(f.Spec, *f.Observed, f.Plan, Before{})
 	s := Report(sriovv1.SriovNetworkNodeStateStatus{}, f, metav1.Now())
 	if diff := cmp.Diff([]sriovv1.Blocker{warning}, s.Interfaces[1].Warnings); diff != "" || s.Interfaces[0].Warnings != nil {
 		t.Errorf("%s, at the other PF %v", diff, s.Interfaces[0].Warnings)

@@ -150,7 +150,7 @@ func TestGatePermission(t *testing.T) {
 			c.change(&observed)
 			wanted := spec()
 			wanted.Interfaces[0].AllowNodeNetwork = c.allowed
-			got := Decide(wanted, observed, planOf(plan.RemoveVFs{PF: address, Count: 2}))
+			got := Decide(wanted, observed, planOf(plan.RemoveVFs{PF: address, Count: 2}), Before{})
 			if got.Disruption != sriovv1.DisruptionNode || got.Run.Empty() == c.runs || (got.Verdict == WaitForDrain) == c.runs {
 				t.Errorf("%s, disruption %s, runs %v", got.Verdict, got.Disruption, got.Run.Steps())
 			}

@@ -26,6 +26,8 @@ type Facts struct {
 	// Plan is what remains to be done, with its Decision.
 	Plan     plan.Plan
 	Decision Decision
+	// Before is what the decision was made after.
+	Before Before
 	// Applying is true while the plan is being carried out.
 	Applying bool
 	// Failed is the root cause of what went wrong in this turn; empty if nothing did.
@@ -89,9 +91,11 @@ func decideOutcome(f Facts) outcome {
 	case f.Decision.Verdict == NotComputed:
 		return outcome{reason: sriovv1.ReasonNotComputed, message: "the manager has not computed this node's spec yet; the daemon only observes"}
 	case f.Applying:
-		return outcome{reason: sriovv1.ReasonApplying, message: fmt.Sprintf("carrying out %d steps", len(f.Plan.Steps()))}
+		return outcome{reason: sriovv1.ReasonApplying, message: applyingMessage(&f)}
+	case f.Decision.Verdict == RebootNow:
+		return outcome{reason: sriovv1.ReasonRebooting, message: "the node is drained and is being rebooted: " + strings.Join(rebootReasons(f.Plan), "; ")}
 	case f.Decision.Verdict == WaitForDrain:
-		return outcome{reason: sriovv1.ReasonDrainRequired, message: drainMessage(f)}
+		return outcome{reason: sriovv1.ReasonDrainRequired, message: drainMessage(&f)}
 	case len(f.Plan.Blockers) > 0:
 		return outcome{reason: sriovv1.ReasonBlocked, message: blockerMessage(f.Plan.Blockers), stalled: true}
 	case !f.Plan.Empty():
@@ -111,12 +115,35 @@ func convergedMessage(p plan.Plan) string {
 	return strings.Join(parts, "; ")
 }
 
-func drainMessage(f Facts) string {
-	if len(f.Decision.AffectedPods) == 0 {
-		return fmt.Sprintf("the plan (disruption %s) touches VFs that may be in use, and which pods hold them is not known; it is held", f.Decision.Disruption)
+// applyingMessage says how much is carried out, and who is not asked before.
+func applyingMessage(f *Facts) string {
+	text := fmt.Sprintf("carrying out %d steps", len(f.Decision.Run.Steps()))
+	if f.Decision.Undrained && len(f.Decision.AffectedPods) > 0 {
+		text += "; draining is disabled, so that these pods lose their VFs while they run: " + strings.Join(f.Decision.AffectedPods, ", ")
 	}
-	return fmt.Sprintf("the plan (disruption %s) takes VFs from running pods and is held until they are gone: %s",
-		f.Decision.Disruption, strings.Join(f.Decision.AffectedPods, ", "))
+	return text
+}
+
+// drainMessage says what a held plan waits for, and for a reboot what it is for.
+func drainMessage(f *Facts) string {
+	text := f.Decision.waitingFor()
+	if reasons := rebootReasons(f.Plan); len(reasons) > 0 {
+		text += ". A reboot is needed: " + strings.Join(reasons, "; ")
+	}
+	return text
+}
+
+// rebootReasons are the reasons of a reboot in a plan, in words.
+func rebootReasons(p plan.Plan) []string {
+	var out []string
+	for _, s := range p.Steps() {
+		if reboot, ok := s.(plan.Reboot); ok {
+			for _, r := range reboot.Reasons {
+				out = append(out, r.Text)
+			}
+		}
+	}
+	return out
 }
 
 func blockerMessage(blockers []plan.Blocker) string {
@@ -215,7 +242,7 @@ func planStatus(f Facts) *sriovv1.PlanStatus {
 		return nil
 	}
 	out := &sriovv1.PlanStatus{
-		Hash: f.Plan.Hash(), Disruption: f.Decision.Disruption, AffectedPods: f.Decision.AffectedPods,
+		Hash: f.Decision.Hash, Disruption: f.Decision.Disruption, AffectedPods: f.Decision.AffectedPods,
 	}
 	steps := f.Plan.Steps()
 	shown := steps

@@ -266,32 +266,33 @@ func TestGateHoldsOnlyTheChainThatDisrupts(t *testing.T) {
 		{PFs: []string{address}, Stages: []plan.Stage{{plan.RemoveVFs{PF: address, Count: 2}}}},
 		{PFs: []string{second.PCIAddress}, Stages: []plan.Stage{{plan.RemoveVFs{PF: second.PCIAddress, Count: 2}}}},
 	}}
-	got := Decide(spec(), observed, p)
+	got := Decide(spec(), observed, p, Before{})
 	want := Decision{
 		Verdict: WaitForDrain, Disruption: sriovv1.DisruptionVFPods, AffectedPods: []string{"shop/cart-0"},
-		Run: plan.Plan{Chains: p.Chains[1:]},
+		Run:  plan.Plan{Chains: p.Chains[1:]},
+		Hash: plan.HashOf(p.Chains[:1]), Held: []string{plan.Fingerprint(p.Chains[0])},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Decide() (-want +got):\n%s", diff)
 	}
 	observed.PodsUnknown = "no kubelet"
-	if got := Decide(spec(), observed, p); !got.Run.Empty() {
+	if got := Decide(spec(), observed, p, Before{}); !got.Run.Empty() {
 		t.Errorf("with unknown pods, chains may run: %v", got.Run.Steps())
 	}
 }
 
 func TestGateWithoutWork(t *testing.T) {
 	observed := node()
-	if got := Decide(sriovv1.SriovNetworkNodeStateSpec{}, observed, plan.Plan{}); got.Verdict != NotComputed {
+	if got := Decide(sriovv1.SriovNetworkNodeStateSpec{}, observed, plan.Plan{}, Before{}); got.Verdict != NotComputed {
 		t.Errorf("spec not computed: %s", got.Verdict)
 	}
-	if got := Decide(spec(), observed, plan.Plan{}); got.Verdict != Idle {
+	if got := Decide(spec(), observed, plan.Plan{}, Before{}); got.Verdict != Idle {
 		t.Errorf("empty plan: %s", got.Verdict)
 	}
-	if got := Decide(spec(), observed, plan.Plan{Blockers: []plan.Blocker{{PF: address}}}); got.Verdict != Blocked {
+	if got := Decide(spec(), observed, plan.Plan{Blockers: []plan.Blocker{{PF: address}}}, Before{}); got.Verdict != Blocked {
 		t.Errorf("only blockers: %s", got.Verdict)
 	}
-	if got := Decide(spec(), observed, planOf(plan.SetLinkUp{PF: address})); got.Verdict != Proceed {
+	if got := Decide(spec(), observed, planOf(plan.SetLinkUp{PF: address}), Before{}); got.Verdict != Proceed {
 		t.Errorf("harmless step: %s", got.Verdict)
 	}
 }

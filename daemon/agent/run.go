@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -88,7 +89,7 @@ func Run(ctx context.Context, o Options) error {
 	unique := true
 	err = builder.ControllerManagedBy(mgr).
 		Named("daemon").
-		For(&sriovv1.SriovNetworkNodeState{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&sriovv1.SriovNetworkNodeState{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, answered()))).
 		WatchesRawSource(hostEvents(o.Host.Events, request)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 1,
@@ -105,6 +106,23 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("setting up the probes: %w", err)
 	}
 	return mgr.Start(ctx)
+}
+
+// answered passes what the manager answers to a plan.
+func answered() predicate.Predicate {
+	answer := func(o client.Object) Answer {
+		state, ok := o.(*sriovv1.SriovNetworkNodeState)
+		if !ok {
+			return Answer{}
+		}
+		return AnswerOf(&state.Status)
+	}
+	return predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		DeleteFunc:  func(event.DeleteEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+		UpdateFunc:  func(e event.UpdateEvent) bool { return answer(e.ObjectOld) != answer(e.ObjectNew) },
+	}
 }
 
 // hostEvents wakes the agent when something changes on the host. Events that

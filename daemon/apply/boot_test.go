@@ -134,13 +134,6 @@ func rebooting(most int) *rapid.Generator[*scenario] {
 	return rapid.Custom(func(t *rapid.T) *scenario {
 		s := scenarios(most, true).Draw(t, "scenario")
 		s.before = slices.DeleteFunc(s.before, func(a action) bool { return strings.HasSuffix(a.text, "node network") })
-		for i := range s.specs {
-			for j := range s.specs[i].Interfaces {
-				// What a card is like at first contact depends on whether the units or the
-				// daemon look first after its firmware was loaded at boot.
-				s.specs[i].Interfaces[j].FirmwareApp = ""
-			}
-		}
 		return s
 	})
 }
@@ -385,10 +378,27 @@ func rebootsAnywhere(ctx context.Context, s *scenario, name string, c crash) err
 	return stormy.same(ctx, last, want, whole && len(s.specs) == 1)
 }
 
+// withoutFirstLook leaves out what is known of cards whose firmware is chosen: what
+// a card is like at first contact depends on whether the units or the daemon look
+// first after its firmware was loaded at boot, and whether we bound its driver or
+// the boot did, too.
+func withoutFirstLook(r *ledger.Record, spec sriovv1.SriovNetworkNodeStateSpec) {
+	for _, i := range spec.Interfaces {
+		if i.FirmwareApp == "" {
+			continue
+		}
+		delete(r.PFs, i.PCIAddress)
+		if f, ok := r.Firmware[i.PCIAddress]; ok {
+			f.Loaded, f.Driver = "", ""
+			r.Firmware[i.PCIAddress] = f
+		}
+	}
+}
+
 // endWithoutBoot is end without the files for the boot, which only one of two modes
 // has.
 func endWithoutBoot(ctx context.Context, k *simhost.Kernel, spec sriovv1.SriovNetworkNodeStateSpec) (ending, error) {
-	e, err := end(ctx, k, spec)
+	e, err := endWithout(ctx, k, spec, func(r *ledger.Record) { withoutFirstLook(r, spec) })
 	maps.DeleteFunc(e.files, func(name, _ string) bool {
 		return strings.HasPrefix(name, "etc/systemd/") || strings.HasPrefix(name, "var/lib/sriov-offload-operator/b")
 	})

@@ -16,14 +16,13 @@ import (
 )
 
 const (
-	pciDevices = "sys/bus/pci/devices"
 	pciDrivers = "sys/bus/pci/drivers"
 	pciProbe   = "sys/bus/pci/drivers_probe"
 )
 
 // readInt reads an attribute of a PCI function that holds a number.
 func (r *runner) readInt(ctx context.Context, address, attribute string) (int, error) {
-	data, err := r.host.FS.ReadFile(ctx, path.Join(pciDevices, address, attribute))
+	data, err := r.host.FS.ReadFile(ctx, path.Join(host.DeviceDir(address), attribute))
 	if err != nil {
 		return 0, fmt.Errorf("reading %s: %w", attribute, err)
 	}
@@ -36,7 +35,7 @@ func (r *runner) readInt(ctx context.Context, address, attribute string) (int, e
 
 // write writes an attribute of a PCI function.
 func (r *runner) write(ctx context.Context, address, attribute, value string) error {
-	err := r.host.FS.WriteFile(ctx, path.Join(pciDevices, address, attribute), []byte(value))
+	err := r.host.FS.WriteFile(ctx, path.Join(host.DeviceDir(address), attribute), []byte(value))
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", attribute, err)
 	}
@@ -46,7 +45,7 @@ func (r *runner) write(ctx context.Context, address, attribute, value string) er
 // linkBase returns the last element of a link of a PCI function, empty when
 // there is no such link.
 func (r *runner) linkBase(ctx context.Context, address, link string) (string, error) {
-	target, err := r.host.FS.ReadLink(ctx, path.Join(pciDevices, address, link))
+	target, err := r.host.FS.ReadLink(ctx, path.Join(host.DeviceDir(address), link))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -62,7 +61,7 @@ func (r *runner) driver(ctx context.Context, address string) (string, error) {
 
 // override returns driver_override, empty when there is none.
 func (r *runner) override(ctx context.Context, address string) (string, error) {
-	data, err := r.host.FS.ReadFile(ctx, path.Join(pciDevices, address, "driver_override"))
+	data, err := r.host.FS.ReadFile(ctx, path.Join(host.DeviceDir(address), "driver_override"))
 	if err != nil {
 		return "", fmt.Errorf("reading driver_override: %w", err)
 	}
@@ -75,7 +74,7 @@ func (r *runner) override(ctx context.Context, address string) (string, error) {
 
 // vfAddress returns the PCI address of a VF.
 func (r *runner) vfAddress(ctx context.Context, pf string, index int) (string, error) {
-	target, err := r.host.FS.ReadLink(ctx, path.Join(pciDevices, pf, "virtfn"+strconv.Itoa(index)))
+	target, err := r.host.FS.ReadLink(ctx, path.Join(host.DeviceDir(pf), "virtfn"+strconv.Itoa(index)))
 	if err != nil {
 		return "", fmt.Errorf("finding VF %d: %w", index, err)
 	}
@@ -84,7 +83,7 @@ func (r *runner) vfAddress(ctx context.Context, pf string, index int) (string, e
 
 // vfIndexes returns the VFs that are on the bus.
 func (r *runner) vfIndexes(ctx context.Context, pf string) ([]int, error) {
-	names, err := r.host.FS.ReadDir(ctx, path.Join(pciDevices, pf))
+	names, err := r.host.FS.ReadDir(ctx, host.DeviceDir(pf))
 	if err != nil {
 		return nil, fmt.Errorf("listing VFs: %w", err)
 	}
@@ -101,8 +100,12 @@ func (r *runner) vfIndexes(ctx context.Context, pf string) ([]int, error) {
 	return out, nil
 }
 
-// countVFs counts the VFs that are on the bus.
+// countVFs counts the VFs that are on the bus; where they are no functions of one,
+// those that the driver says it has.
 func (r *runner) countVFs(ctx context.Context, pf string) (int, error) {
+	if host.Bus(pf) != host.BusPCI {
+		return r.readInt(ctx, pf, numVFs)
+	}
 	indexes, err := r.vfIndexes(ctx, pf)
 	return len(indexes), err
 }
@@ -110,7 +113,7 @@ func (r *runner) countVFs(ctx context.Context, pf string) (int, error) {
 // hasNetdev tells whether a function has a netdev in the host's network
 // namespace: sysfs shows only those.
 func (r *runner) hasNetdev(ctx context.Context, address string) (bool, error) {
-	names, err := r.host.FS.ReadDir(ctx, path.Join(pciDevices, address, "net"))
+	names, err := r.host.FS.ReadDir(ctx, path.Join(host.DeviceDir(address), "net"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -133,7 +136,7 @@ func (r *runner) links(ctx context.Context, dump []host.Link, address string) ([
 	if len(own) > 0 {
 		return own, nil
 	}
-	names, err := r.host.FS.ReadDir(ctx, path.Join(pciDevices, address, "net"))
+	names, err := r.host.FS.ReadDir(ctx, path.Join(host.DeviceDir(address), "net"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("looking for the netdev: %w", err)
 	}
@@ -262,7 +265,7 @@ func (r *runner) representors(ctx context.Context, pf string, want []int) (byVF 
 		return nil, "", err
 	}
 	for _, p := range ports {
-		if p.Handle != host.PCIHandle(pf) || p.Flavour != "pcivf" || p.VFNumber == nil {
+		if p.Handle != host.DevlinkOf(pf) || p.Flavour != "pcivf" || p.VFNumber == nil {
 			continue
 		}
 		for _, l := range dump {

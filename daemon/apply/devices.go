@@ -86,7 +86,7 @@ const (
 
 // rdmaMissing tells what is missing of a function's RDMA device, empty if nothing.
 func (e *executor) rdmaMissing(ctx context.Context, address string, guid bool) (string, error) {
-	folder := path.Join(pciDevices, address, "infiniband")
+	folder := path.Join(host.DeviceDir(address), "infiniband")
 	names, err := e.host.FS.ReadDir(ctx, folder)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(names) == 0 {
 		return noRDMADevice, nil
@@ -131,7 +131,7 @@ func (e *executor) createVDPA(ctx context.Context, pf string, vf int, kind strin
 		if err := e.awaitManager(ctx, address); err != nil {
 			return err
 		}
-		if err := e.host.VDPA.Create(ctx, name, host.PCIHandle(address)); err != nil {
+		if err := e.host.VDPA.Create(ctx, name, host.DevlinkOf(address)); err != nil {
 			return fmt.Errorf("making the vDPA device: %w", err)
 		}
 	}
@@ -146,7 +146,7 @@ func (r *runner) vdpaOf(ctx context.Context, address string) (string, error) {
 		return "", fmt.Errorf("listing vDPA devices: %w", err)
 	}
 	for _, d := range list {
-		if d.Manager == host.PCIHandle(address) {
+		if d.Manager == host.DevlinkOf(address) {
 			return d.Name, nil
 		}
 	}
@@ -160,7 +160,7 @@ func (e *executor) awaitManager(ctx context.Context, address string) error {
 	err := e.await(ctx, "the vDPA management device of "+address, func(ctx context.Context) (bool, error) {
 		list, err := e.host.VDPA.Managers(ctx)
 		for _, m := range list {
-			if m == host.PCIHandle(address) {
+			if m == host.DevlinkOf(address) {
 				return true, nil
 			}
 		}

@@ -22,7 +22,7 @@ const (
 
 // setEswitchMode reads first: some drivers refuse the mode that is in force.
 func (e *executor) setEswitchMode(ctx context.Context, s plan.SetEswitchMode) error {
-	handle := host.PCIHandle(s.PF)
+	handle := host.DevlinkOf(s.PF)
 	now, err := e.host.Devlink.Eswitch(ctx, handle)
 	if err != nil {
 		return fmt.Errorf("reading the eswitch mode: %w", err)
@@ -58,7 +58,7 @@ func (e *executor) whileBusy(ctx context.Context, do func() error) error {
 // setInlineMode sets the mode even if it is in force: the driver then sets it on
 // the vports of new VFs.
 func (e *executor) setInlineMode(ctx context.Context, s plan.SetInlineMode) error {
-	handle := host.PCIHandle(s.PF)
+	handle := host.DevlinkOf(s.PF)
 	err := e.whileBusy(ctx, func() error { return e.host.Devlink.SetInlineMode(ctx, handle, s.Mode) })
 	if err != nil {
 		return fmt.Errorf("setting the inline mode: %w", err)

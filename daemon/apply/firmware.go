@@ -44,7 +44,7 @@ func (r *runner) noteFirmware(ctx context.Context, led *ledger.Ledger, c plan.Ch
 				concerned = concerned || s.PF == address
 				noted.Driver, noted.Pending = s.Driver, r.observed.BootID
 				if noted.App == "" {
-					noted.App = s.From
+					noted.App = s.RunsBefore
 				}
 			}
 		}
@@ -162,7 +162,7 @@ func (e *executor) reloadDriver(ctx context.Context, s plan.ReloadDriver) error 
 		err = e.awaitApplication(ctx, s)
 	}
 	if err == nil {
-		return ledgerFault(e.ledger.FirmwareLoaded(ctx, s.PF))
+		return ledgerFault(e.ledger.FirmwareLoaded(ctx, s.PF, s.Name))
 	}
 	var f *fault
 	// Who was told to stop goes on later, and a host that has changed is planned again.
@@ -194,7 +194,7 @@ func (e *executor) rollback(ctx context.Context, s plan.ReloadDriver) error {
 	if err := e.awaitApplication(ctx, plan.ReloadDriver{PF: s.PF, Driver: s.Driver}); err != nil {
 		return err
 	}
-	return e.ledger.FirmwareLoaded(ctx, s.PF)
+	return e.ledger.FirmwareLoaded(ctx, s.PF, firmware.App(s.Before))
 }
 
 // ledWith is what is remembered of a link, with one target more unless that is
@@ -251,7 +251,7 @@ func (e *executor) awaitApplication(ctx context.Context, s plan.ReloadDriver) er
 		if err != nil {
 			return false, err
 		}
-		_, err = e.host.Devlink.Eswitch(ctx, host.PCIHandle(s.PF))
+		_, err = e.host.Devlink.Eswitch(ctx, host.DevlinkOf(s.PF))
 		if err != nil && !unsupported(err) {
 			return false, err
 		}
@@ -261,6 +261,9 @@ func (e *executor) awaitApplication(ctx context.Context, s plan.ReloadDriver) er
 	})
 	if err != nil {
 		return err
+	}
+	if s.App != "" && running != s.App && running == s.From {
+		return faultf(failure.FaultKept, "application firmware %s runs as before", running)
 	}
 	if s.App != "" && running != s.App {
 		return faultf(failure.FaultNotTaken, "application firmware %s runs", running)

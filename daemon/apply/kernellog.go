@@ -71,8 +71,8 @@ func (r *runner) kernelLogs(ctx context.Context, devices []string) [][]string {
 	out := make([][]string, 0, len(devices))
 	for _, device := range devices {
 		var lines []string
-		// What is done to the node as a whole is done to no device.
-		if device != "" {
+		// What is done to the node or the machine as a whole is done to no device.
+		if r.observed.PF(device) != nil {
 			lines = r.kernelLog(ctx, device, logLines)
 		}
 		out = append(out, lines)

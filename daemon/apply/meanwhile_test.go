@@ -153,7 +153,7 @@ func TestMeanwhile(t *testing.T) {
 			before: settle, spec: guide(3, pf0),
 			later: all(set(pf0, "sriov_drivers_autoprobe", "0"), set(pf0, "sriov_numvfs", "3"), settle,
 				func(ctx context.Context, k *simhost.Kernel) error {
-					return k.Admin().Devlink.SetEswitchMode(ctx, host.PCIHandle(pf0), "switchdev")
+					return k.Admin().Devlink.SetEswitchMode(ctx, host.DevlinkOf(pf0), "switchdev")
 				}),
 		},
 		"a pod got a VF": {

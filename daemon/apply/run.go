@@ -268,7 +268,7 @@ func (c *chainRun) stages(ctx context.Context, led *ledger.Ledger, whole plan.Ch
 		result.Done = append(result.Done, done...)
 		if len(failures) > 0 {
 			result.Failures = failures
-			if err := errors.Join(c.judgeTrials(ctx, led, failures), judgeBonds(ctx, led, failures)); err != nil {
+			if err := errors.Join(c.judgeTrials(ctx, led, failures), judgeBonds(ctx, led, failures), c.noteNeeds(ctx, led, failures)); err != nil {
 				err = &fault{kind: failure.FaultLedger, text: "writing the ledger", err: err}
 				result.Failures = append(result.Failures, c.failure(ctx, nil, err))
 			}

@@ -52,18 +52,21 @@ func (g *guard) guards(c plan.Chain) bool { return len(g.checks) > 0 && c.Touche
 
 // order tells which chains of PFs, by index, run together, and which alone after them:
 // the node may be without connections while those work on a PF over which its own
-// network runs, and nobody could tell whose doing it is.
+// network runs, and nobody could tell whose doing it is. A reboot is the last of all.
 func (r *runner) order(chains []plan.Chain) (together, alone []int) {
+	var last []int
 	for i, c := range chains {
 		switch {
 		case c.OfNode():
+		case c.Reboots():
+			last = append(last, i)
 		case c.TouchesLink() && r.carriesNode(c):
 			alone = append(alone, i)
 		default:
 			together = append(together, i)
 		}
 	}
-	return together, alone
+	return together, append(alone, last...)
 }
 
 // carriesNode tells whether the node's own network runs over a PF of a chain.

@@ -365,7 +365,7 @@ func past(t *rapid.T, p port) []action {
 		mode := rapid.SampledFrom(p.steering).Draw(t, "steering before")
 		add(2, "steering "+mode, func(ctx context.Context, k *simhost.Kernel) error {
 			// Refused where the parameter is missing, and its file is there instead.
-			if k.Admin().Devlink.SetParam(ctx, host.PCIHandle(p.address), "flow_steering_mode", mode) == nil {
+			if k.Admin().Devlink.SetParam(ctx, host.DevlinkOf(p.address), "flow_steering_mode", mode) == nil {
 				return nil
 			}
 			return k.Admin().FS.WriteFile(ctx, "sys/class/net/"+p.netdev+"/compat/devlink/steering_mode", []byte(mode))
@@ -374,7 +374,7 @@ func past(t *rapid.T, p port) []action {
 	// Some drivers make VFs in switchdev mode only, or want their mode first.
 	if p.eswitch {
 		add(3, "mode switchdev first", func(ctx context.Context, k *simhost.Kernel) error {
-			return k.Admin().Devlink.SetEswitchMode(ctx, host.PCIHandle(p.address), "switchdev")
+			return k.Admin().Devlink.SetEswitchMode(ctx, host.DevlinkOf(p.address), "switchdev")
 		})
 	}
 	if p.fixed {
@@ -385,7 +385,7 @@ func past(t *rapid.T, p port) []action {
 	if p.eswitch {
 		// The kernel refuses while VFs are bound.
 		add(1, "mode switchdev", func(ctx context.Context, k *simhost.Kernel) error {
-			return k.Admin().Devlink.SetEswitchMode(ctx, host.PCIHandle(p.address), "switchdev")
+			return k.Admin().Devlink.SetEswitchMode(ctx, host.DevlinkOf(p.address), "switchdev")
 		})
 		add(2, "offload on", func(ctx context.Context, k *simhost.Kernel) error {
 			return k.Admin().Ethtool.SetFeature(ctx, p.netdev, host.FeatureHWTCOffload, true)
@@ -423,7 +423,7 @@ func past(t *rapid.T, p port) []action {
 			return k.Admin().FS.WriteFile(ctx, "sys/bus/pci/drivers_probe", []byte(vf))
 		})
 		onVF(5, "vdpa", func(ctx context.Context, k *simhost.Kernel, vf string) error {
-			return k.Admin().VDPA.Create(ctx, "vdpa:"+vf, host.PCIHandle(vf))
+			return k.Admin().VDPA.Create(ctx, "vdpa:"+vf, host.DevlinkOf(vf))
 		})
 		onVF(6, "pod", func(_ context.Context, k *simhost.Kernel, vf string) error {
 			return k.AssignVF(vf, fmt.Sprintf("ns/%s-%d", p.netdev, i))

@@ -95,6 +95,10 @@ func deadline(step plan.Step) time.Duration {
 		return ovsDeadline
 	case plan.CreateVDPA, plan.BindVDPA, plan.RemoveVDPA:
 		return vdpaDeadline
+	case plan.SetKernelArguments:
+		return loaderDeadline
+	case plan.LoadModule:
+		return moduleDeadline
 	}
 	return linkDeadline
 }
@@ -152,6 +156,9 @@ func (e *executor) effect(ctx context.Context, step plan.Step) error {
 	case plan.RemoveHostFile:
 		return e.removeHostFile(ctx, s)
 	}
+	if known, err := e.machineEffect(ctx, step); known {
+		return err
+	}
 	return e.bondEffect(ctx, step)
 }
 
@@ -183,13 +190,8 @@ func (e *executor) createVFs(ctx context.Context, s plan.CreateVFs) error {
 		return err
 	}
 	if n != s.Count {
-		// Another firmware, loaded since the plan was made, may allow fewer.
-		total, err := e.readInt(ctx, s.PF, "sriov_totalvfs")
-		switch {
-		case err != nil:
+		if err := e.allowed(ctx, s); err != nil {
 			return err
-		case s.Count > total:
-			return faultf(failure.FaultTooMany, "%d VFs are wanted, sriov_totalvfs is %d", s.Count, total)
 		}
 		if err := e.write(ctx, s.PF, numVFs, strconv.Itoa(s.Count)); err != nil {
 			return err
@@ -205,6 +207,19 @@ func (e *executor) createVFs(ctx context.Context, s plan.CreateVFs) error {
 		found, err := e.countVFs(ctx, s.PF)
 		return found >= s.Count, err
 	})
+}
+
+// allowed refuses more VFs than the device can have: another firmware, loaded since
+// the plan was made, may allow fewer. Only PCI has the attribute.
+func (e *executor) allowed(ctx context.Context, s plan.CreateVFs) error {
+	if host.Bus(s.PF) != host.BusPCI {
+		return nil
+	}
+	total, err := e.readInt(ctx, s.PF, "sriov_totalvfs")
+	if err == nil && s.Count > total {
+		return faultf(failure.FaultTooMany, "%d VFs are wanted, sriov_totalvfs is %d", s.Count, total)
+	}
+	return err
 }
 
 func (e *executor) setAutoprobe(ctx context.Context, s plan.SetAutoprobe) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -194,9 +195,8 @@ func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken, rebooted
 		return fmt.Errorf("files (-before +after):\n%s", diff)
 	}
 	for i := range before.PFs {
-		// An administrator's link that nobody had loaded yet stays, and stays loaded.
-		if pf := &before.PFs[i]; pf.Application != nil && firmware.Runs(firmware.Linked(before.Firmware, pf.PCIAddress)) == "flower" && pf.Application.Running != "flower" {
-			kept[pf.PCIAddress] = true
+		if linkedLater(&before, &before.PFs[i]) {
+			kept[before.PFs[i].PCIAddress] = true
 		}
 		was, is := &before.PFs[i], last.observed.PF(before.PFs[i].PCIAddress)
 		if kept[was.PCIAddress] {
@@ -210,6 +210,17 @@ func undoes(ctx context.Context, k *simhost.Kernel, s *scenario, taken, rebooted
 		return fmt.Errorf("forbidden: %s", strings.Join(f, "; "))
 	}
 	return nil
+}
+
+// linkedLater tells whether an administrator changed a card's link after its driver
+// was bound: what runs is not what the link leads to, and nobody can go back to it.
+func linkedLater(node *inventory.Node, pf *inventory.PF) bool {
+	if pf.Application == nil {
+		return false
+	}
+	link := path.Join(firmware.System, firmware.Vendor, "pci-"+pf.PCIAddress+".nffw")
+	now, there := node.Firmware.At(link)
+	return there && (now.Broken || firmware.Runs(firmware.Linked(node.Firmware, pf.PCIAddress)) != pf.Application.Running)
 }
 
 // ofFiles is how many writes were to the ledger, to files of ours, and to tell

@@ -218,7 +218,7 @@ func (r *Run) judge(ctx context.Context, failures []apply.Failure) error {
 		problems = append(problems, failures[i].Error())
 	}
 	whole := plan.Compute(in)
-	left := whole
+	left := whole.WithoutMachine()
 	if r.Phase == Early {
 		left = whole.Early()
 	}

@@ -179,6 +179,9 @@ func (r *run) announce(record ledger.Record) {
 	for _, path := range slices.Sorted(maps.Keys(record.Files)) {
 		r.say("  in the end, remove /%s", path)
 	}
+	if len(record.Machine.Arguments) > 0 {
+		r.say("  the kernel that runs keeps its arguments until the next boot; the node is not rebooted")
+	}
 	for _, path := range record.Boot.Files {
 		r.say("  first of all, remove /%s", path)
 	}
@@ -232,7 +235,8 @@ func (r *run) finish(ctx context.Context) error {
 	record := r.ledger.Record()
 	if !record.Empty() {
 		left := slices.Concat(slices.Sorted(maps.Keys(record.PFs)), slices.Sorted(maps.Keys(record.Files)),
-			slices.Sorted(maps.Keys(record.Bonds)), slices.Sorted(maps.Keys(record.Bridges)), slices.Sorted(maps.Keys(record.Firmware)))
+			slices.Sorted(maps.Keys(record.Bonds)), slices.Sorted(maps.Keys(record.Bridges)), slices.Sorted(maps.Keys(record.Firmware)),
+			slices.Sorted(maps.Keys(record.Machine.Arguments)))
 		return stop(Failed, "nothing is left to be done, and the ledger still has %s", strings.Join(left, ", "))
 	}
 	return r.forgetAll(ctx)

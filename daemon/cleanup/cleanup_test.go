@@ -188,3 +188,42 @@ func TestFailed(t *testing.T) {
 		gone(t, k)
 	})
 }
+
+// Kernel arguments of ours, and the options for modules, go; the machine is not
+// rebooted for that.
+func TestMachine(t *testing.T) {
+	k := simhost.New(simhost.Options{NICs: []simhost.NIC{simhost.ConnectX5()}, IOMMUOff: true, BootLoader: simhost.BootLoader{Tool: "update-grub"}})
+	t.Cleanup(k.Close)
+	before := k.Files()
+	spec := sriovv1.SriovNetworkNodeStateSpec{
+		ComputedFrom: "test", System: sriovv1.System{RdmaMode: "shared"},
+		Interfaces: []sriovv1.Interface{{PCIAddress: pf0, NumVfs: 1, VfGroups: []sriovv1.VfGroup{{DeviceType: sriovv1.DeviceTypeVFIO}}}},
+	}
+	led, err := ledger.Open(t.Context(), k.Store())
+	if err != nil {
+		t.Fatal(err)
+	}
+	observed, err := observe.Node(t.Context(), k.Host())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan.Compute(plan.Input{Spec: spec, Observed: observed, Owned: led.Record(), Drivers: driver.Default()})
+	result := apply.Run(t.Context(), k.Host(), led, observed, p)
+	if err := result.Err(); err != nil || k.RebootsAsked() != 1 || len(k.NextArguments()) != 2 {
+		t.Fatalf("%v, %d reboots, arguments %v", err, k.RebootsAsked(), k.NextArguments())
+	}
+	k.Reboot()
+	out, err := clean(t.Context(), k, nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(before, k.Files()); diff != "" || len(k.NextArguments()) > 0 || k.RebootsAsked() != 1 {
+		t.Errorf("arguments %v, %d reboots\n%s", k.NextArguments(), k.RebootsAsked(), diff)
+	}
+	if !strings.Contains(out, "not rebooted") {
+		t.Errorf("nothing is said of the reboot:\n%s", out)
+	}
+	if _, err := k.Store().Load(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the ledger is still there: %v", err)
+	}
+}

@@ -40,7 +40,7 @@ func switchdev(k *simhost.Kernel) error {
 	return errors.Join(
 		h.FS.WriteFile(ctx, "sys/bus/pci/devices/"+pf0+"/sriov_drivers_autoprobe", []byte("0")),
 		h.FS.WriteFile(ctx, "sys/bus/pci/devices/"+pf0+"/sriov_numvfs", []byte("2")),
-		h.Devlink.SetEswitchMode(ctx, host.PCIHandle(pf0), "switchdev"))
+		h.Devlink.SetEswitchMode(ctx, host.DevlinkOf(pf0), "switchdev"))
 }
 
 func setUp(k *simhost.Kernel, name string, up bool) error {

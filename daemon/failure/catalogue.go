@@ -28,7 +28,7 @@ func Catalogue() []Entry {
 	var all []Entry
 	for _, part := range [][]Entry{
 		firmwareEntries(), numVFsEntries(), eswitchEntries(), steeringEntries(), ovsEntries(), deviceEntries(), bindEntries(), linkEntries(),
-		bondEntries(), safetyEntries(), faultEntries(), fileEntries(), errnoEntries(),
+		bondEntries(), safetyEntries(), machineEntries(), faultEntries(), fileEntries(), errnoEntries(),
 	} {
 		all = append(all, part...)
 	}

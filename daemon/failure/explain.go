@@ -27,6 +27,8 @@ const (
 	FaultNoNetdev Fault = "NoNetdev"
 	// FaultFixed: an ethtool feature cannot be changed.
 	FaultFixed Fault = "Fixed"
+	// FaultKept: what was to be replaced still runs.
+	FaultKept Fault = "Kept"
 	// FaultNotTaken: a value was accepted, and reading back shows another one.
 	FaultNotTaken Fault = "NotTaken"
 	// FaultOutdated: the host is not what the plan was made for.

@@ -25,6 +25,9 @@ type Host struct {
 	NetworkManager NetworkManager
 	Systemd        Systemd
 	Probes         Probes
+	Machine        Machine
+	Power          Power
+	RDMA           RDMA
 }
 
 // FS reads and writes the attributes of sysfs and procfs. Paths are relative to
@@ -46,11 +49,6 @@ type FS interface {
 // DevlinkHandle names a devlink instance: bus and device are opaque, e.g.
 // "pci" and "0000:3b:00.0", or "netdevsim" and "netdevsim1".
 type DevlinkHandle struct{ Bus, Device string }
-
-// PCIHandle is the devlink handle of a PCI function.
-func PCIHandle(pciAddress string) DevlinkHandle {
-	return DevlinkHandle{Bus: "pci", Device: pciAddress}
-}
 
 // String returns bus/device as devlink(8) prints it.
 func (h DevlinkHandle) String() string { return h.Bus + "/" + h.Device }

@@ -83,8 +83,9 @@ type OVSInterface struct {
 	Options, ExternalIDs, OtherConfig map[string]string
 	// MTURequest is nil when the column is empty.
 	MTURequest *int
-	// OFPort is nil until ovs-vswitchd has seen the interface, negative if it could
-	// not attach it; Error says why.
+	// OFPort is nil until ovs-vswitchd has seen the interface, and when it cannot
+	// make a bridge of this datapath type; negative if it could not attach the
+	// interface; Error says why.
 	OFPort *int
 	Error  string
 }

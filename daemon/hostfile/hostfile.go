@@ -16,12 +16,14 @@ const (
 	UdevRules = "etc/udev/rules.d/79-sriov-offload-operator.rules"
 	// NetworkManagerConf is read by NetworkManager together with its own file.
 	NetworkManagerConf = "etc/NetworkManager/conf.d/sriov-offload-operator.conf"
+	// ModprobeConf sets options of modules when they are loaded.
+	ModprobeConf = "etc/modprobe.d/sriov-offload-operator.conf"
 	// NetworkManagerFolder is there where NetworkManager is installed.
 	NetworkManagerFolder = "etc/NetworkManager"
 )
 
 // Paths returns all of them, ordered.
-func Paths() []string { return []string{NetworkManagerConf, UdevRules} }
+func Paths() []string { return []string{NetworkManagerConf, ModprobeConf, UdevRules} }
 
 // marker is the first line of every file of ours.
 const marker = "# Written by sriov-offload-operator."

@@ -35,6 +35,7 @@ type Node struct {
 	// Firmware is what can be loaded as application firmware; empty on a node
 	// without a card that has one.
 	Firmware firmware.Disk
+	Machine  Machine
 }
 
 // PF returns the PF with this PCI address, or nil.
@@ -76,6 +77,9 @@ type PF struct {
 	IOMMUGroup *int
 	// RDMA is nil when the PF has no RDMA device.
 	RDMA *RDMA
+	// WithoutFunctions: the VFs are no functions of a bus, have no driver and are in
+	// VFs never; netdevsim is like that.
+	WithoutFunctions bool
 	// Application is that of an Agilio; nil if the card has no application firmware.
 	Application *Application
 	// NodeNetwork says why the node's own network depends on this PF ("carries

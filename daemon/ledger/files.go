@@ -68,7 +68,7 @@ func (l *Ledger) changeFile(ctx context.Context, path string, change func(f File
 // Empty tells that nothing on the host is ours. What is known of drivers stays
 // true, but is worth nothing by itself.
 func (r *Record) Empty() bool {
-	return len(r.PFs)+len(r.Files)+len(r.Bonds)+len(r.Bridges)+len(r.Firmware) == 0 && r.Boot.Empty()
+	return len(r.PFs)+len(r.Files)+len(r.Bonds)+len(r.Bridges)+len(r.Firmware)+len(r.Machine.Arguments) == 0 && r.Boot.Empty()
 }
 
 // errNotEmpty says that there is something to remember.

@@ -27,8 +27,12 @@ type Firmware struct {
 	// SearchPath is the folder that we let firmware_class.path name; empty if that
 	// was not needed.
 	SearchPath string `json:"searchPath,omitempty"`
-	// App is the application that ran when we came, as the driver names it.
+	// App is the application that ran when we came, by the name of its folder where
+	// the card's link told it: the driver calls flower and flower-next the same.
 	App string `json:"app,omitempty"`
+	// Loaded is the application that the driver took when we last bound it anew, by
+	// the name of its folder; empty before that, and when it was the one of before.
+	Loaded string `json:"loaded,omitempty"`
 	// Driver of the PF.
 	Driver string `json:"driver,omitempty"`
 	// Pending is the boot in which the driver is to be bound anew and was not yet;
@@ -40,7 +44,7 @@ type Firmware struct {
 // it. What was known of the same link, and of the state before, stays.
 func (l *Ledger) NoteFirmware(ctx context.Context, pciAddress string, noted Firmware) error {
 	return l.changeFirmware(ctx, pciAddress, func(known Firmware) Firmware {
-		noted.App, noted.Driver = cmp.Or(known.App, noted.App), cmp.Or(noted.Driver, known.Driver)
+		noted.App, noted.Driver, noted.Loaded = cmp.Or(known.App, noted.App), cmp.Or(noted.Driver, known.Driver), known.Loaded
 		switch noted.Link {
 		case "":
 			// Only the driver is to be bound anew.
@@ -61,10 +65,11 @@ func (l *Ledger) NoteFirmware(ctx context.Context, pciAddress string, noted Firm
 	})
 }
 
-// FirmwareLoaded remembers that the driver was bound anew.
-func (l *Ledger) FirmwareLoaded(ctx context.Context, pciAddress string) error {
+// FirmwareLoaded remembers that the driver was bound anew, and which application
+// it took: the name of its folder, empty for the one of before.
+func (l *Ledger) FirmwareLoaded(ctx context.Context, pciAddress, app string) error {
 	return l.changeFirmware(ctx, pciAddress, func(known Firmware) Firmware {
-		known.Pending = ""
+		known.Pending, known.Loaded = "", app
 		return known
 	})
 }
@@ -107,7 +112,7 @@ func (l *Ledger) changeFirmware(ctx context.Context, pciAddress string, change f
 
 func (f Firmware) equal(o Firmware) bool {
 	return f.Link == o.Link && f.Before == o.Before && f.DropIn == o.DropIn && f.SearchPath == o.SearchPath && f.App == o.App &&
-		f.Driver == o.Driver && f.Pending == o.Pending && slices.Equal(f.Targets, o.Targets) && slices.Equal(f.Folders, o.Folders)
+		f.Loaded == o.Loaded && f.Driver == o.Driver && f.Pending == o.Pending && slices.Equal(f.Targets, o.Targets) && slices.Equal(f.Folders, o.Folders)
 }
 
 // Ours tells whether a link that leads to this target is ours.
@@ -121,7 +126,7 @@ func (r *Record) validFirmware() error {
 		if !isName(address) {
 			return fmt.Errorf("%s: the key is no PCI address", where)
 		}
-		for _, v := range []struct{ field, value string }{{"app", f.App}, {"driver", f.Driver}, {"pending", f.Pending}} {
+		for _, v := range []struct{ field, value string }{{"app", f.App}, {"loaded", f.Loaded}, {"driver", f.Driver}, {"pending", f.Pending}} {
 			if err := nameOrEmpty(where+"."+v.field, v.value); err != nil {
 				return err
 			}

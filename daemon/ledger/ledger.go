@@ -17,7 +17,8 @@ import (
 // 2 added the Identity of a PF, its inline and steering modes, and the Orders; a
 // record of version 1 is read as one without. Version 3 added the Bonds, the
 // Bridges of Open vSwitch, the vDPA type of VFs, the Files, the netdev and port of a
-// PF, the Firmware, the further Ports of a PF, Boot, the Probations and the Losses.
+// PF, the Firmware, the further Ports of a PF, Boot, the Probations, the Losses and the
+// Machine.
 const Version = 3
 
 // Errors of Open. Neither is ever taken for an empty record: what we do not

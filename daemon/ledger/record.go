@@ -32,6 +32,8 @@ type Record struct {
 	Probations map[string]Probation `json:"probations,omitempty"`
 	// Losses by PCI address of the PF: changes that did not.
 	Losses map[string]Loss `json:"losses,omitempty"`
+	// Machine is about how the machine starts; it outlives boots.
+	Machine Machine `json:"machine,omitzero"`
 }
 
 // PF is what we know to be ours on one PF, for as long as it is the PF that its
@@ -137,6 +139,7 @@ func (r Record) clone() Record {
 	r.Boot.Units, r.Boot.Files, r.Boot.Folders = slices.Clone(r.Boot.Units), slices.Clone(r.Boot.Files), slices.Clone(r.Boot.Folders)
 	r.Probations = maps.Clone(r.Probations)
 	r.Losses = maps.Clone(r.Losses)
+	r.Machine = r.Machine.clone()
 	return r
 }
 

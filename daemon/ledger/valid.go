@@ -51,7 +51,10 @@ func (r *Record) valid() error {
 	if err := r.validFirmware(); err != nil {
 		return err
 	}
-	return r.validSafety()
+	if err := r.validSafety(); err != nil {
+		return err
+	}
+	return r.Machine.valid()
 }
 
 func (p *PF) valid(where string) error {

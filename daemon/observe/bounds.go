@@ -80,6 +80,7 @@ func patient(h host.Host) (host.Host, *patience) {
 	h.Bonds = bonding{h.Bonds, p}
 	h.Ethtool = features{h.Ethtool, p}
 	h.VDPA = vdpa{h.VDPA, p}
+	h.RDMA = rdma{h.RDMA, p}
 	// That the kubelet is late says nothing of the kernel, nor the other way round.
 	h.Pods = kubelet{h.Pods, &patience{bound: podsBound}}
 	return h, p
@@ -173,4 +174,13 @@ type kubelet struct {
 
 func (d kubelet) DeviceOwners(ctx context.Context) (map[string]string, error) {
 	return ask(ctx, d.p, "", d.Pods.DeviceOwners)
+}
+
+type rdma struct {
+	host.RDMA
+	p *patience
+}
+
+func (d rdma) NetnsMode(ctx context.Context) (string, error) {
+	return ask(ctx, d.p, "", d.RDMA.NetnsMode)
 }

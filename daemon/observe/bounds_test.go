@@ -103,7 +103,7 @@ func TestStuckEswitchChange(t *testing.T) {
 		k.Fail(simhost.Fault{Op: "devlink.SetEswitchMode *" + pf0 + "*", Delay: never})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := k.Host().Devlink.SetEswitchMode(ctx, host.PCIHandle(pf0), "switchdev"); !errors.Is(err, context.DeadlineExceeded) {
+		if err := k.Host().Devlink.SetEswitchMode(ctx, host.DevlinkOf(pf0), "switchdev"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
 		for range 2 {

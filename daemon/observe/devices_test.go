@@ -38,7 +38,7 @@ func TestDeviceTree(t *testing.T) {
 	files["sys/bus/vdpa/drivers/vhost_vdpa/bind"] = ""
 	files["sys/bus/pci/drivers/mlx5_core/bind"] = ""
 	files["sys/bus/pci/drivers/vfio-pci/bind"] = ""
-	made := []host.VDPADevice{{Name: "vdpa:" + vf1, Manager: host.PCIHandle(vf1)}, {Name: "sim", Manager: host.DevlinkHandle{Device: vf0}}}
+	made := []host.VDPADevice{{Name: "vdpa:" + vf1, Manager: host.DevlinkOf(vf1)}, {Name: "sim", Manager: host.DevlinkHandle{Device: vf0}}}
 	n, err := observe.Node(t.Context(), static{vdpa: made}.host(plantTree(t, files)))
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func (s *scan) readApplication(ctx context.Context, d *device, pf *inventory.PF)
 		name  string
 		value **int
 	}{{"fw_load_policy", &app.Card.LoadPolicy}, {"reset_dev_on_drv_probe", &app.Card.ResetOnProbe}} {
-		value, err := s.host.Devlink.PermanentParam(ctx, host.PCIHandle(pf.PCIAddress), p.name)
+		value, err := s.host.Devlink.PermanentParam(ctx, host.DevlinkOf(pf.PCIAddress), p.name)
 		switch {
 		case err == nil:
 			*p.value = &value

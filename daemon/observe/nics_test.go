@@ -43,7 +43,7 @@ func TestNICs(t *testing.T) {
 			defer k.Close()
 			h := k.Admin()
 			if c.switchdev {
-				if err := h.Devlink.SetEswitchMode(t.Context(), host.PCIHandle(c.pf), "switchdev"); err != nil {
+				if err := h.Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(c.pf), "switchdev"); err != nil {
 					t.Fatal(err)
 				}
 				for _, l := range mustList(t, h) {

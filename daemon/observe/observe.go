@@ -54,9 +54,9 @@ func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 		return inventory.Node{}, fmt.Errorf("reading the boot id: %w", err)
 	}
 	node := inventory.Node{BootID: strings.TrimSpace(string(id)), PodsUnknown: s.podsUnknown, Buses: buses(ctx, h.FS)}
-	addresses, err := pciAddresses(ctx, h.FS)
+	addresses, err := deviceAddresses(ctx, h.FS)
 	if err != nil {
-		return inventory.Node{}, fmt.Errorf("listing PCI devices: %w", err)
+		return inventory.Node{}, err
 	}
 	// A VF has a higher routing ID than its PF, so its PF comes first and names
 	// it: VFs need not be asked whether they are PFs.
@@ -82,7 +82,26 @@ func observed(ctx context.Context, h host.Host) (inventory.Node, error) {
 	node.OVS = openvswitch(ctx, h)
 	readHostFiles(ctx, h.FS, &node)
 	readClaims(ctx, h.FS, &node)
+	node.Machine = machine(ctx, h)
 	return node, nil
+}
+
+// simulatedDevices is where the kernel's own simulated NICs are: they have an
+// eswitch and VFs, and are on no PCI bus (drivers/net/netdevsim).
+const simulatedDevices = "sys/bus/netdevsim/devices"
+
+// deviceAddresses returns the devices that may be PFs: PCI functions in order, then
+// the kernel's simulated NICs, which are nowhere but on test machines.
+func deviceAddresses(ctx context.Context, files host.FS) ([]string, error) {
+	addresses, err := pciAddresses(ctx, files)
+	if err != nil {
+		return nil, fmt.Errorf("listing PCI devices: %w", err)
+	}
+	simulated, err := files.ReadDir(ctx, simulatedDevices)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing the devices of netdevsim: %w", err)
+	}
+	return append(addresses, simulated...), nil
 }
 
 // pciAddresses returns the PCI functions of the machine, in order.
@@ -101,7 +120,7 @@ func pciAddresses(ctx context.Context, files host.FS) ([]string, error) {
 type scan struct {
 	host  host.Host
 	links links
-	// ports by PCI address of the PF.
+	// ports by address of the PF.
 	ports    map[string][]host.DevlinkPort
 	portsErr error
 	// network is why the node depends on a link, by ifindex.
@@ -127,7 +146,7 @@ func newScan(ctx context.Context, h host.Host) (*scan, error) {
 		s.portsErr = err
 	}
 	for _, p := range ports {
-		if p.Handle.Bus == "pci" {
+		if p.Handle == host.DevlinkOf(p.Handle.Device) {
 			s.ports[p.Handle.Device] = append(s.ports[p.Handle.Device], p)
 		}
 	}
@@ -158,7 +177,7 @@ type device struct {
 }
 
 func newDevice(h host.Host, address, part string) *device {
-	return &device{fs: h.FS, dir: path.Join(pciDevices, address), part: part}
+	return &device{fs: h.FS, dir: host.DeviceDir(address), part: part}
 }
 
 // fail remembers that a fact could not be read.

@@ -49,7 +49,7 @@ func switchdev(t testing.TB, k *simhost.Kernel, pf string, vfs int) {
 	ctx, h := context.Background(), k.Admin()
 	write(t, h, attr(pf, "sriov_drivers_autoprobe"), "0")
 	write(t, h, attr(pf, "sriov_numvfs"), strconv.Itoa(vfs))
-	if err := h.Devlink.SetEswitchMode(ctx, host.PCIHandle(pf), "switchdev"); err != nil {
+	if err := h.Devlink.SetEswitchMode(ctx, host.DevlinkOf(pf), "switchdev"); err != nil {
 		t.Fatal(err)
 	}
 	n := node(t, h)

@@ -19,6 +19,9 @@ import (
 // left the bus in the meantime.
 func (s *scan) pf(ctx context.Context, address string) *inventory.PF {
 	d := newDevice(s.host, address, "")
+	if host.Bus(address) != host.BusPCI {
+		return s.simulated(ctx, d, address)
+	}
 	class, ok := d.text(ctx, "class", inventory.FactClass)
 	if ok && !strings.HasPrefix(class, networkClass) {
 		return nil
@@ -41,6 +44,31 @@ func (s *scan) pf(ctx context.Context, address string) *inventory.PF {
 	s.unlisted(d)
 	pf.RDMA = s.readRDMA(ctx, d, address)
 	s.readVFs(ctx, d, pf, names)
+	return s.rest(ctx, d, pf, names)
+}
+
+// simulated returns a NIC of netdevsim. It has neither PCI ids nor functions for
+// its VFs, and says in debugfs how many of them it allows.
+func (s *scan) simulated(ctx context.Context, d *device, address string) *inventory.PF {
+	names, err := s.host.FS.ReadDir(ctx, d.dir)
+	if err != nil {
+		return unreadablePF(ctx, d, address, err)
+	}
+	if !slices.Contains(names, "sriov_numvfs") {
+		return nil
+	}
+	pf := &inventory.PF{PCIAddress: address, WithoutFunctions: true}
+	pf.Driver = d.base(ctx, "driver", inventory.FactDriver)
+	pf.NumVFs = d.number(ctx, "sriov_numvfs", inventory.FactNumVFs)
+	most := *d
+	most.dir = path.Join("sys/kernel/debug/netdevsim", address)
+	pf.TotalVFs = most.number(ctx, "max_vfs", inventory.FactTotalVFs)
+	d.unreadable = most.unreadable
+	return s.rest(ctx, d, pf, names)
+}
+
+// rest reads what is not about the functions of a PF and its VFs.
+func (s *scan) rest(ctx context.Context, d *device, pf *inventory.PF, names []string) *inventory.PF {
 	s.readDevlink(ctx, d, pf)
 	s.readNetdev(ctx, d, pf, names)
 	s.readSteering(ctx, d, pf)
@@ -98,7 +126,7 @@ func (d *device) id(ctx context.Context, attribute, fact string) string {
 
 // readDevlink reads what the PF's devlink instance says.
 func (s *scan) readDevlink(ctx context.Context, d *device, pf *inventory.PF) {
-	handle := host.PCIHandle(pf.PCIAddress)
+	handle := host.DevlinkOf(pf.PCIAddress)
 	eswitch, err := s.host.Devlink.Eswitch(ctx, handle)
 	switch {
 	case err == nil:

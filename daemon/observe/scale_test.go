@@ -26,7 +26,7 @@ func fourPFs(t testing.TB, vfs int) *simhost.Kernel {
 // TestOperations holds an observation to its price: a constant for the node, a
 // constant for each PF, a constant for each VF.
 func TestOperations(t *testing.T) {
-	const forNode, forPF, forVF = 24 + 30, 18, 7
+	const forNode, forPF, forVF = 24 + 30 + 12, 18, 7
 	for _, vfs := range []int{0, 1, 16, 127} {
 		k := fourPFs(t, vfs)
 		h := k.Host()

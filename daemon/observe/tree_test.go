@@ -67,8 +67,13 @@ type static struct {
 }
 
 func (s static) host(files host.FS) host.Host {
-	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, Bonds: noBonds{}, OVS: s, VDPA: s}
+	return host.Host{FS: files, Links: s, Devlink: s, Ethtool: s, Pods: s, Bonds: noBonds{}, OVS: s, VDPA: s, RDMA: noRDMA{}}
 }
+
+// noRDMA is a machine without RDMA subsystem.
+type noRDMA struct{ host.RDMA }
+
+func (noRDMA) NetnsMode(context.Context) (string, error) { return "", host.ErrNoRDMA }
 
 // noBonds is a machine without bonds.
 type noBonds struct{ host.Bonds }
@@ -336,7 +341,7 @@ func TestRepresentors(t *testing.T) {
 	}
 	port := func(pf string, vf, index int) host.DevlinkPort {
 		return host.DevlinkPort{
-			Handle: host.PCIHandle(pf), Flavour: "pcivf", PFNumber: ptr(0), VFNumber: ptr(vf), NetdevIndex: index,
+			Handle: host.DevlinkOf(pf), Flavour: "pcivf", PFNumber: ptr(0), VFNumber: ptr(vf), NetdevIndex: index,
 		}
 	}
 	tests := []struct {
@@ -371,7 +376,7 @@ func TestRepresentors(t *testing.T) {
 			},
 			ports: []host.DevlinkPort{
 				port(first, 0, 10), port(second, 0, 11), port(second, 1, 0), port(second, 2, 99),
-				{Handle: host.PCIHandle(first), Flavour: "physical", NetdevIndex: 2},
+				{Handle: host.DevlinkOf(first), Flavour: "physical", NetdevIndex: 2},
 				{Handle: host.DevlinkHandle{Bus: "netdevsim", Device: first}, Flavour: "pcivf", VFNumber: ptr(7), NetdevIndex: 10},
 			},
 			want: map[string][]string{first: {"a"}, second: {"b"}},

@@ -39,6 +39,9 @@ const (
 	CodeFirmwareDefeated    = "FirmwareNotLoadable"
 	CodeFirmwareReadOnly    = "FirmwareFolderReadOnly"
 	CodeRDMAModeUnsupported = "RDMAModeUnsupported"
+	CodeKernelArguments     = "KernelArgumentsUnset"
+	CodeArgumentsLeft       = "KernelArgumentsLeft"
+	CodeRebootIneffective   = "RebootIneffective"
 )
 
 // BlockerCode documents a code.
@@ -53,7 +56,7 @@ type BlockerCode struct {
 // BlockerCodes lists every code of the blockers and warnings of a plan, ordered as a
 // planner meets them.
 func BlockerCodes() []BlockerCode {
-	return slices.Concat(hostCodes(), deviceCodes(), firmwareBlockerCodes(), needCodes(), bondCodes(), bridgeCodes())
+	return slices.Concat(hostCodes(), machineCodes(), deviceCodes(), firmwareBlockerCodes(), needCodes(), bondCodes(), bridgeCodes())
 }
 
 func deviceCodes() []BlockerCode {
@@ -102,9 +105,6 @@ func deviceCodes() []BlockerCode {
 			"Turn autoprobe on with the tool that manages the PF, or let it bind the VFs."},
 		{CodeSteeringUnsupported, "A flow steering mode is wanted, and the driver of the NIC has none to choose.",
 			"Remove flowSteeringMode from the policy; an mlx5 NIC needs a kernel with the devlink parameter flow_steering_mode, or MLNX_OFED."},
-
-		{CodeRDMAModeUnsupported, "An RDMA namespace mode is wanted, and this version does not set it.",
-			"Set it on the host and remove rdmaMode from the pool."},
 	}
 }
 

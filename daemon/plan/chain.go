@@ -302,6 +302,9 @@ func (b *chainBuilder) representors() (missing bool, off []int) {
 // last: that is where a missing IOMMU group shows, and it must not keep the
 // others from being bound.
 func (b *chainBuilder) settleVFs() {
+	if b.pf.WithoutFunctions {
+		return
+	}
 	var kernel, user, late []Step
 	var all vfSteps
 	for i, w := range b.vfs {

@@ -132,7 +132,9 @@ func (s *subject) needs(fact string) bool {
 	case inventory.FactRDMA:
 		return s.anyVF(func(w vfWant) bool { return w.rdma || w.guid && s.infiniband() })
 	case inventory.FactVDPA:
-		return s.anyVF(func(w vfWant) bool { return w.vdpa != "" })
+		// A VF keeps its driver while there is a vDPA device made of it.
+		takes := len(s.pf.VFs) > 0 && (s.rebuilds() || s.seat.unbinds)
+		return takes || s.anyVF(func(w vfWant) bool { return w.vdpa != "" })
 	case inventory.FactNodeNetwork:
 		return !s.external || s.changesUpVF()
 	case inventory.FactAutoprobe, inventory.FactTotalVFs:
@@ -271,7 +273,7 @@ func (s *subject) checkCapacity() []Blocker {
 		return s.blocks(CodeSRIOVDisabled, "sriov_totalvfs is 0")
 	case s.numVFs > total:
 		return s.blocks(CodeTooManyVFs, "%d VFs are wanted, sriov_totalvfs is %d", s.numVFs, total)
-	case s.pf.Autoprobe == nil:
+	case s.pf.Autoprobe == nil && !s.pf.WithoutFunctions:
 		return s.blocks(CodeAutoprobeMissing, "there is no sriov_drivers_autoprobe")
 	}
 	return nil
@@ -477,14 +479,4 @@ func (s *subject) bound(vf *inventory.VF, w vfWant) bool {
 		return vf.Driver != "" && !userspace(vf.Driver)
 	}
 	return vf.Driver == w.driver
-}
-
-// nodeBlockers finds what the spec wants of the node as a whole, or of several
-// PFs, and this version does not do.
-func nodeBlockers(spec *sriovv1.SriovNetworkNodeStateSpec) []Blocker {
-	blockers := specBridges(spec)
-	if spec.System.RdmaMode != "" {
-		blockers = append(blockers, blocker("", CodeRDMAModeUnsupported, "RDMA namespace mode %s is wanted", spec.System.RdmaMode))
-	}
-	return blockers
 }

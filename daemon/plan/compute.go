@@ -18,7 +18,7 @@ func Compute(in Input) Plan {
 	if in.Spec.ComputedFrom == "" {
 		return p
 	}
-	p.Blockers = nodeBlockers(&in.Spec)
+	p.Blockers = specBridges(&in.Spec)
 	teams := p.teams(&in)
 	wanted := map[string]bool{}
 	for i := range in.Spec.Interfaces {
@@ -43,6 +43,7 @@ func Compute(in Input) Plan {
 	}
 	p.addLeftBridges(&in, wanted)
 	p.addFiles(&in)
+	p.addMachine(&in)
 	p.addWarnings(&in)
 	slices.SortStableFunc(p.Chains, func(a, b Chain) int { return strings.Compare(a.PFs[0], b.PFs[0]) })
 	slices.SortStableFunc(p.Waiting, func(a, b Waiting) int { return strings.Compare(a.PF, b.PF) })
@@ -116,6 +117,9 @@ func IdentityOf(node *inventory.Node, pf *inventory.PF) ledger.Identity {
 func (p *Plan) add(s *subject) (idle bool) {
 	if blockers := s.check(); len(blockers) > 0 {
 		p.Blockers = append(p.Blockers, blockers...)
+		if s.fw.nextBoot && s.fw.link != nil {
+			p.Chains = append(p.Chains, Chain{PFs: []string{s.desired.pf}, Stages: []Stage{{*s.fw.link}}})
+		}
 		return false
 	}
 	blockers := s.partBlockers()
@@ -141,13 +145,16 @@ func Disruption(p Plan, observed inventory.Node) (sriovv1.Disruption, []string) 
 	pods := map[string]bool{}
 	disruption := sriovv1.DisruptionNone
 	for _, step := range p.Steps() {
+		if _, ok := step.(Reboot); ok {
+			disruption = sriovv1.DisruptionReboot
+		}
 		t := step.touches()
 		for _, address := range devices(step) {
 			pf := observed.PF(address)
 			if pf == nil {
 				continue
 			}
-			if pf.NodeNetwork != "" && (t.link || touchesUpVF(pf, t)) {
+			if Worse(sriovv1.DisruptionNode, disruption) && pf.NodeNetwork != "" && (t.link || touchesUpVF(pf, t)) {
 				disruption = sriovv1.DisruptionNode
 			}
 			if loses(pf, t, observed.PodsUnknown != "", pods) && disruption == sriovv1.DisruptionNone {

@@ -22,10 +22,25 @@ func (c *Chain) OfNode() bool { return slices.Equal(c.PFs, []string{wholeNode}) 
 // addFiles plans the files on the host. They are for the PFs that the plan makes
 // or keeps VFs on, and for those that it gives back until they are given back.
 func (p *Plan) addFiles(in *Input) {
+	stage := p.deviceFiles(in)
+	mode := in.Spec.System.RdmaMode
+	if in.Observed.Machine.RDMAMode == "" && in.Observed.Machine.RDMAModeUnknown == "" {
+		mode = ""
+	}
+	if step := p.addFile(in, hostfile.Modprobe(mode), nil); step != nil {
+		stage = append(stage, step)
+	}
+	if len(stage) > 0 {
+		p.Chains = append(p.Chains, Chain{PFs: []string{wholeNode}, Stages: []Stage{stage}})
+	}
+}
+
+// deviceFiles plans the files that are about PFs.
+func (p *Plan) deviceFiles(in *Input) Stage {
 	wanted, givenBack := p.devices(in)
 	if len(wanted) == 0 && len(givenBack) > 0 {
 		// What is there stays until they are given back, and goes then.
-		return
+		return nil
 	}
 	devices := slices.Concat(wanted, givenBack)
 	files, problems := hostfile.Render(devices, in.Observed.NetworkManager)
@@ -38,9 +53,7 @@ func (p *Plan) addFiles(in *Input) {
 			stage = append(stage, step)
 		}
 	}
-	if len(stage) > 0 {
-		p.Chains = append(p.Chains, Chain{PFs: []string{wholeNode}, Stages: []Stage{stage}})
-	}
+	return stage
 }
 
 // addFile returns the step that a file needs, nil if it needs none or can have

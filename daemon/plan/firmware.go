@@ -20,6 +20,9 @@ type firmwareWork struct {
 	refusal *firmware.Refusal
 	// concerned tells that the card's firmware is, or was, ours to choose.
 	concerned bool
+	// nextBoot: the driver does not take the firmware in this boot; the link is for
+	// the next one.
+	nextBoot bool
 }
 
 // firmwareOf compares the application that is wanted of a PF, empty for none,
@@ -61,9 +64,17 @@ func firmwareWanted(in *Input, pf *inventory.PF, app string, record ledger.Firmw
 	}
 	now, there := disk.At(choice.Link)
 	reload := reloads(in, pf, app, record)
+	if need := in.Owned.Machine.Needs[pf.PCIAddress]; reload && need.Kind == ledger.NeedDriver && need.BootID == in.Observed.BootID {
+		// The driver did not take it in this boot: the next one brings it. If it was to
+		// be this one already, nothing more can be done.
+		if done, tried := in.Owned.Machine.Reboots[driverKey(&in.Spec, pf.PCIAddress)]; tried && done.BootID != in.Observed.BootID {
+			return out
+		}
+		reload, out.nextBoot = false, true
+	}
 	link := LinkFirmware{
 		PF: pf.PCIAddress, App: app, Link: choice.Link, Target: choice.Target, SearchPath: choice.SearchPath, Before: now.Target,
-		RunsBefore: pf.Application.Running,
+		RunsBefore: runs(in, pf),
 	}
 	if dropIn, ok := firmware.Initramfs(disk, pf.PCIAddress, choice); ok {
 		link.DropIn = &dropIn
@@ -74,7 +85,7 @@ func firmwareWanted(in *Input, pf *inventory.PF, app string, record ledger.Firmw
 		out.link = &link
 	}
 	if reload {
-		out.reload = &ReloadDriver{PF: pf.PCIAddress, Driver: pf.Driver, App: firmware.Runs(app), Name: app, From: pf.Application.Running, Link: choice.Link, Before: now.Target}
+		out.reload = &ReloadDriver{PF: pf.PCIAddress, Driver: pf.Driver, App: firmware.Runs(app), Name: app, From: pf.Application.Running, RunsBefore: runs(in, pf), Link: choice.Link, Before: now.Target}
 		// The link is somebody else's: we only bind the driver anew.
 		if linked && record.Link == "" {
 			out.reload.Link, out.reload.Before = "", ""
@@ -98,20 +109,29 @@ func reloads(in *Input, pf *inventory.PF, app string, record ledger.Firmware) bo
 	return linked != app
 }
 
+// runs names the application that a card runs by its folder: the one that its
+// link leads to, if the driver's name for it fits, else that name.
+func runs(in *Input, pf *inventory.PF) string {
+	if linked := firmware.Linked(in.Observed.Firmware, pf.PCIAddress); firmware.Runs(linked) == pf.Application.Running {
+		return linked
+	}
+	return pf.Application.Running
+}
+
 // firmwareBack is the way back: our link goes, and if the card runs another
 // application than when we came, its driver is bound anew. VFs that are not ours
 // are not removed for that.
 func firmwareBack(in *Input, pf *inventory.PF, record ledger.Firmware) firmwareWork {
 	out := firmwareWork{concerned: true}
 	pending := record.Pending != "" && record.Pending == in.Observed.BootID
-	differs := pf.Application != nil && pf.Application.Running != record.App
+	differs := pf.Application != nil && (pf.Application.Running != firmware.Runs(record.App) || record.Loaded != "" && record.Loaded != record.App)
 	if record.Link != "" {
 		out.unlink = unlinking(in.Observed.Firmware, pf.PCIAddress, record)
 	}
 	owned := in.Owned.PFs[pf.PCIAddress]
 	ours := owned.OwnsVFs && !owned.Stale(IdentityOf(&in.Observed, pf)) || valueOr(pf.NumVFs, 0) == 0
 	if (pending || differs && record.Link != "") && pf.Application != nil && ours {
-		out.reload = &ReloadDriver{PF: pf.PCIAddress, Driver: pf.Driver, From: pf.Application.Running}
+		out.reload = &ReloadDriver{PF: pf.PCIAddress, Driver: pf.Driver, From: pf.Application.Running, RunsBefore: record.App}
 	}
 	out.release = true
 	return out
@@ -171,7 +191,7 @@ func (s *subject) prepareFirmware(in *Input) {
 		app = s.spec.FirmwareApp
 	}
 	s.fw = firmwareOf(in, s.pf, app, s.spec)
-	s.firstApp = in.Owned.Firmware[s.pf.PCIAddress].App
+	s.firstApp = firmware.Runs(in.Owned.Firmware[s.pf.PCIAddress].App)
 	lastSearchPath(in, s.pf.PCIAddress, s.fw.unlink)
 	if s.fw.reload == nil {
 		return

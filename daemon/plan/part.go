@@ -46,7 +46,7 @@ func (p Plan) Early() Plan {
 
 // Late returns the part of a plan that comes after the network: links and drivers
 // of VFs, on PFs that have the VFs and the mode that are wanted. A chain that has
-// something to make is not in it.
+// something to make is not in it, nor is work on the machine.
 func (p Plan) Late() Plan {
 	return p.part(func(c Chain) []Stage {
 		if c.Parts.Made > 0 {
@@ -61,6 +61,9 @@ func (p Plan) part(keeps func(Chain) []Stage) Plan {
 	out := p
 	out.Chains = nil
 	for _, c := range p.Chains {
+		if c.OfMachine() {
+			continue
+		}
 		if stages := slices.Clip(keeps(c)); len(stages) > 0 {
 			c.Parts = Parts{Made: min(c.Parts.Made, len(stages)), Linked: min(c.Parts.Linked, len(stages))}
 			c.Stages = stages

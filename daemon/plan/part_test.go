@@ -36,6 +36,10 @@ func TestParts(t *testing.T) {
 		in, _ := inputOf(t, archive)
 		in.Unbound = true
 		whole := plan.Compute(in)
+		if p := whole.Late(); len(p.WithoutMachine().Chains) != len(p.Chains) {
+			t.Errorf("%s: work on the machine is in the late part", file)
+		}
+		whole = whole.WithoutMachine()
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			checkParts(t, whole)
 		})

@@ -47,6 +47,11 @@ type Plan struct {
 	// Outlived are PFs of which something else is wanted than what cost the node a
 	// connection: the ledger may forget that it did.
 	Outlived []string
+	// Answered are reasons for reboots, by key, that are none any more: the ledger may
+	// forget the reboots.
+	Answered []string
+	// Unneeded are PFs whose needs of a reboot the ledger may forget.
+	Unneeded []string
 }
 
 // Waiting are VFs of one PF that have a user, and whose MTU or MAC is not what is

@@ -159,7 +159,8 @@ type Before struct {
 // connections otherwise. It is what giving PFs back is, with other first states;
 // the spec of the input does not matter, and no other PF is touched.
 //
-// A bond or bridge that was there before is not taken apart.
+// A bond or bridge that was there before is not taken apart, but for a bridge whose
+// uplink's VFs are made anew.
 func Restore(in Input, before Before) Plan {
 	in.Spec = sriovv1.SriovNetworkNodeStateSpec{ComputedFrom: "restore", AllowNodeNetwork: true}
 	owned := ledger.Record{Orders: in.Owned.Orders, PFs: map[string]ledger.PF{}, Bonds: map[string]ledger.Bond{}}
@@ -196,7 +197,7 @@ func Restore(in Input, before Before) Plan {
 func (b *Before) withoutBridges(node inventory.Node) inventory.Node {
 	stays := func(bridge inventory.Bridge) bool {
 		_, concerned := b.PFs[bridge.Owner]
-		return !concerned || slices.Contains(b.Bridges, bridge.Name)
+		return !concerned || slices.Contains(b.Bridges, bridge.Name) && !b.rebuilds(node.PF(bridge.Owner))
 	}
 	node.PFs = slices.Clone(node.PFs)
 	for i := range node.PFs {
@@ -210,6 +211,16 @@ func (b *Before) withoutBridges(node inventory.Node) inventory.Node {
 	}
 	node.OVS.Bridges = slices.DeleteFunc(slices.Clone(node.OVS.Bridges), stays)
 	return node
+}
+
+// rebuilds tells whether the way back makes the VFs of a PF anew. A bridge goes
+// first then: the eswitch keeps its mode while Open vSwitch offloads to it.
+func (b *Before) rebuilds(pf *inventory.PF) bool {
+	if pf == nil {
+		return false
+	}
+	initial := b.PFs[pf.PCIAddress]
+	return valueOr(pf.NumVFs, 0) != initial.NumVFs || pf.Eswitch.Mode != initial.EswitchMode
 }
 
 // unguarded tells whether the PF's link may be interrupted for all that the node's

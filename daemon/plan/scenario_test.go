@@ -154,6 +154,12 @@ func text(p plan.Plan, observed inventory.Node) string {
 	for _, pf := range p.ReleasedBridges {
 		fmt.Fprintf(&b, "released bridge of %s\n", pf)
 	}
+	for _, key := range p.Answered {
+		fmt.Fprintf(&b, "answered %s\n", key)
+	}
+	for _, pf := range p.Unneeded {
+		fmt.Fprintf(&b, "unneeded %s\n", pf)
+	}
 	disruption, pods := plan.Disruption(p, observed)
 	fmt.Fprintf(&b, "disruption %s %s\n", disruption, strings.Join(pods, " "))
 	return b.String()
@@ -178,7 +184,7 @@ func withoutDevice(c plan.Chain, s plan.Step) string {
 //	pod PF VF POD      hostpod PF VF POD      bond NAME NETDEV
 //	unbindpf PF        network NETDEV WHY...
 //	makebond NAME OPTION...  join BOND NETDEV    leave NETDEV
-//	keepmac PF VF
+//	keepmac PF VF      iommuoff           bootloader TOOL ARG...  unloaded MODULE
 //	ovs ...            see runOVS
 //	networkmanager     readonly FOLDER
 //	rename NETDEV NAME file PATH TEXT... (\n ends a line)
@@ -196,6 +202,12 @@ func newMachine(t testing.TB, script string) *simhost.Kernel {
 			opts.NICs = append(opts.NICs, nic(t, words[1:]))
 		case words[0] == "noiommu":
 			opts.NoIOMMU = true
+		case words[0] == "iommuoff":
+			opts.IOMMUOff = true
+		case words[0] == "bootloader":
+			opts.BootLoader = simhost.BootLoader{Tool: words[1], Arguments: words[2:]}
+		case words[0] == "unloaded":
+			opts.Unloaded = append(opts.Unloaded, words[1])
 		case words[0] == "nomodule":
 			opts.NoModules = append(opts.NoModules, words[1])
 		case words[0] == "networkmanager":
@@ -316,11 +328,11 @@ func (m *machine) run(command string, args []string) error {
 	case "autoprobe":
 		return m.pci(args[0], "sriov_drivers_autoprobe", args[1])
 	case "mode":
-		return m.h.Devlink.SetEswitchMode(ctx, host.PCIHandle(args[0]), args[1])
+		return m.h.Devlink.SetEswitchMode(ctx, host.DevlinkOf(args[0]), args[1])
 	case "steering":
-		return m.h.Devlink.SetParam(ctx, host.PCIHandle(args[0]), "flow_steering_mode", args[1])
+		return m.h.Devlink.SetParam(ctx, host.DevlinkOf(args[0]), "flow_steering_mode", args[1])
 	case "inline":
-		return m.h.Devlink.SetInlineMode(ctx, host.PCIHandle(args[0]), args[1])
+		return m.h.Devlink.SetInlineMode(ctx, host.DevlinkOf(args[0]), args[1])
 	case "mtu":
 		n, _ := strconv.Atoi(args[1])
 		return m.h.Links.SetMTU(ctx, m.link(args[0]), n)
@@ -374,7 +386,7 @@ func (m *machine) run(command string, args []string) error {
 // vdpa makes a vDPA device of a VF as an administrator would.
 func (m *machine) vdpa(vf, kind string) error {
 	ctx, name := m.t.Context(), inventory.VDPAName(vf)
-	if err := m.h.VDPA.Create(ctx, name, host.PCIHandle(vf)); err != nil {
+	if err := m.h.VDPA.Create(ctx, name, host.DevlinkOf(vf)); err != nil {
 		return err
 	}
 	target, err := m.h.FS.ReadLink(ctx, "sys/bus/vdpa/devices/"+name+"/driver")

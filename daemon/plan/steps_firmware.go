@@ -22,7 +22,8 @@ type LinkFirmware struct {
 	DropIn *firmware.DropIn
 	// Folders that are missing, outer ones first.
 	Folders []string
-	// RunsBefore is the application that runs now, for the ledger.
+	// RunsBefore is the application that runs now, for the ledger: the name of its
+	// folder, where the card's link tells it.
 	RunsBefore string
 }
 
@@ -51,6 +52,8 @@ type ReloadDriver struct {
 	Name string
 	// From is the application that runs now, for the text.
 	From string
+	// RunsBefore is the same for the ledger, as in LinkFirmware.
+	RunsBefore string
 	// Link that is to lead to Before again if the firmware is not taken; an empty
 	// Before removes it. Without Link there is nothing to put back.
 	Link, Before string

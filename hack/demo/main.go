@@ -24,8 +24,8 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/test/fleet"
 )
 
-// patience is how long the nodes may take.
-const patience = 60 * time.Second
+// patience is how long the nodes, or a network, may take on a busy machine.
+const patience = 3 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 	}
 	setLogger()
 	say("starting a control plane (etcd and kube-apiserver)")
-	cp, err := controlplane.Start(ctx, controlplane.Options{})
+	cp, err := controlplane.Start(ctx, scene.controlPlane())
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,13 @@ func (s *scenario) runOn(ctx context.Context, cp *controlplane.ControlPlane) err
 		return err
 	}
 	say("starting the manager and " + s.machines)
-	f, err := fleet.Start(ctx, fleet.Options{Config: cp.Config, Namespace: policy.Namespace, Nodes: nodes})
+	o := fleet.Options{Config: cp.Config, Namespace: policy.Namespace, Nodes: nodes}
+	if s.attach != nil {
+		if o.Injector, err = s.attach.prepare(ctx, cp); err != nil {
+			return err
+		}
+	}
+	f, err := fleet.Start(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -89,6 +95,11 @@ func (s *scenario) show(ctx context.Context, cp *controlplane.ControlPlane, f *f
 	say(fmt.Sprintf("converged in %.1f s", time.Since(began).Seconds()))
 	if err := v.printResult(ctx); err != nil {
 		return err
+	}
+	if s.attach != nil {
+		if err := s.attach.show(ctx, cp, f); err != nil {
+			return err
+		}
 	}
 	return goOn(ctx, cp, policy)
 }

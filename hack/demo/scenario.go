@@ -19,9 +19,15 @@ type scenario struct {
 	nodes           func() []fleet.Node
 	// ready is how many nodes the policy configures.
 	ready int
+	// attach is what a scenario shows of a network; nil if it shows none.
+	attach *attachment
 }
 
-const samples = "config/samples/sriovnetwork_v1_sriovnetworknodepolicy_"
+const (
+	kinds    = "config/samples/sriovnetwork_v1_"
+	samples  = kinds + "sriovnetworknodepolicy_"
+	networks = kinds + "offloadnetwork_"
+)
 
 // scenarios by name; the first is what make demo shows.
 func scenarios() []*scenario {
@@ -51,6 +57,24 @@ func scenarios() []*scenario {
 			nodes: func() []fleet.Node {
 				return []fleet.Node{machine("node1", simhost.AgilioNIC(simhost.FirmwareFiles("nic", "flower")))}
 			},
+		},
+		{
+			name: "kube-ovn", policy: samples + "kube-ovn-connectx5.yaml", ready: 1,
+			title:    "applying the policy for the networks of the Kube-OVN guide",
+			machines: "one node with a dual-port ConnectX-5",
+			nodes: func() []fleet.Node {
+				return []fleet.Node{machine("node1", simhost.ConnectX5(simhost.TotalVFs(3)))}
+			},
+			attach: &attachment{network: networks + "kube-ovn.yaml", cni: kubeOVN("ens41f0np0")},
+		},
+		{
+			name: "antrea", policy: samples + "antrea-connectx5.yaml", ready: 1,
+			title:    "applying the policy for the network of the Antrea guide",
+			machines: "one node with a dual-port ConnectX-5",
+			nodes: func() []fleet.Node {
+				return []fleet.Node{machine("node1", simhost.ConnectX5(simhost.At("0000:03:00.0")))}
+			},
+			attach: &attachment{network: networks + "antrea.yaml", cni: antrea()},
 		},
 	}
 }

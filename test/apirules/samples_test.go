@@ -59,11 +59,12 @@ var _ = Describe("samples", func() {
 		expectDecodable(ctx)
 	})
 
-	It("of the pages about the guides are accepted as written", func(ctx SpecContext) {
+	It("of the pages about the guides and networks are accepted as written", func(ctx SpecContext) {
 		root, err := controlplane.ModuleRoot()
 		Expect(err).NotTo(HaveOccurred())
 		pages, err := filepath.Glob(filepath.Join(root, "docs", "guides", "*.md"))
 		Expect(err).NotTo(HaveOccurred())
+		pages = append(pages, filepath.Join(root, "docs", "networks.md"))
 		found := 0
 		for _, page := range pages {
 			data, err := os.ReadFile(page)

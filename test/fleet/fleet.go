@@ -47,6 +47,16 @@ type Options struct {
 	Program string
 	// ProbeFor returns the probe address of a node's daemon; nil turns probes off.
 	ProbeFor func(node string) string
+	// Injector makes the manager serve the pod helper; nil does not.
+	Injector *Serving
+}
+
+// Serving is where the API server looks for webhooks, and a folder with tls.crt
+// and tls.key for them.
+type Serving struct {
+	Host    string
+	Port    int
+	CertDir string
 }
 
 // Fleet is a running manager with its daemons.
@@ -87,12 +97,14 @@ func Start(ctx context.Context, o Options) (*Fleet, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	f := &Fleet{Client: c, Namespace: o.Namespace, cancel: cancel}
-	f.run("manager", func() error {
-		return manager.Run(ctx, manager.Options{
-			Config: configFor("manager"), Namespace: o.Namespace, RemovalDelay: cmp.Or(o.RemovalDelay, manager.DefaultRemovalDelay),
-			MetricsBindAddress: "0", ProbeBindAddress: "0",
-		})
-	})
+	options := manager.Options{
+		Config: configFor("manager"), Namespace: o.Namespace, RemovalDelay: cmp.Or(o.RemovalDelay, manager.DefaultRemovalDelay),
+		MetricsBindAddress: "0", ProbeBindAddress: "0",
+	}
+	if s := o.Injector; s != nil {
+		options.EnableInjector, options.WebhookHost, options.WebhookPort, options.WebhookCertPath = true, s.Host, s.Port, s.CertDir
+	}
+	f.run("manager", func() error { return manager.Run(ctx, options) })
 	for _, n := range o.Nodes {
 		f.run("daemon of "+n.Name, func() error {
 			return agent.Run(ctx, agent.Options{

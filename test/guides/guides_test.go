@@ -208,7 +208,7 @@ func (p *play) look(led *ledger.Ledger, facts *agent.Facts) {
 	p.must(err)
 	facts.Observed, facts.Owned = &observed, led.Record()
 	facts.Plan = agent.Plan(facts.Spec, observed, facts.Owned, driver.Default())
-	facts.Decision = agent.Decide(facts.Spec, observed, facts.Plan)
+	facts.Decision = agent.Decide(facts.Spec, observed, facts.Plan, agent.Before{})
 }
 
 // conflicts puts what policies lost into their status.

@@ -119,7 +119,7 @@ func (p *play) command(name string, args []string) error {
 	case "numvfs":
 		return h.FS.WriteFile(p.ctx, "sys/bus/pci/devices/"+args[0]+"/sriov_numvfs", []byte(args[1]))
 	case "mode":
-		return h.Devlink.SetEswitchMode(p.ctx, host.PCIHandle(args[0]), args[1])
+		return h.Devlink.SetEswitchMode(p.ctx, host.DevlinkOf(args[0]), args[1])
 	case "up", "down":
 		index, err := p.link(args[0])
 		if err != nil {

@@ -110,22 +110,26 @@ func definitionSpecs() {
 			Eventually(definition(ctx, operator, "net")).ShouldNot(resource)
 		})
 
-		It("restores its definition within two seconds", func(ctx SpecContext) {
+		It("restores its definition at once", func(ctx SpecContext) {
 			n := sriovNetwork("back", "")
 			create(ctx, n)
 			Eventually(ready(ctx, n)).Should(attached)
 			before := definition(ctx, operator, "back")(Default)
 
+			// Nothing looks again by itself for hours: what comes back at all comes
+			// back because of the event. The time is reported, not asserted.
 			Expect(c.Delete(ctx, before.DeepCopy())).To(Succeed())
-			Eventually(definition(ctx, operator, "back")).WithTimeout(2 * time.Second).Should(And(Not(BeNil()), HaveField("UID", Not(Equal(before.UID)))))
+			deleted := time.Now()
+			Eventually(definition(ctx, operator, "back")).Should(And(Not(BeNil()), HaveField("UID", Not(Equal(before.UID)))))
+			AddReportEntry("a deleted definition is back", fmt.Sprint(time.Since(deleted).Round(time.Millisecond)), ReportEntryVisibilityAlways)
 
 			By("somebody else changing it")
 			nad := definition(ctx, operator, "back")(Default)
 			update(ctx, nad, func(nad *nadv1.NetworkAttachmentDefinition) { nad.Spec.Config = "{}" })
-			Eventually(definition(ctx, operator, "back")).WithTimeout(2 * time.Second).Should(HaveField("Spec", before.Spec))
+			Eventually(definition(ctx, operator, "back")).Should(HaveField("Spec", before.Spec))
 			By("somebody else taking its owner away")
 			update(ctx, nad, func(nad *nadv1.NetworkAttachmentDefinition) { nad.Annotations = nil })
-			Eventually(definition(ctx, operator, "back")).WithTimeout(2 * time.Second).Should(HaveField("Annotations", before.Annotations))
+			Eventually(definition(ctx, operator, "back")).Should(HaveField("Annotations", before.Annotations))
 			By("somebody else adding to it")
 			update(ctx, nad, func(nad *nadv1.NetworkAttachmentDefinition) { nad.Annotations["note"] = "theirs" })
 			Consistently(definition(ctx, operator, "back")).Should(HaveField("Annotations", HaveKeyWithValue("note", "theirs")))
@@ -279,14 +283,14 @@ func definitionSpecs() {
 					}
 				}
 				return done
-			}).WithTimeout(2 * time.Minute).WithPolling(100 * time.Millisecond).Should(Equal(many))
+			}).WithTimeout(10 * time.Minute).WithPolling(100 * time.Millisecond).Should(Equal(many))
 			all := time.Since(began)
 			idle()
 			AddReportEntry("1,000 networks", fmt.Sprintf("created in %s, all ready after %s; writes %v", created.Round(time.Millisecond), all.Round(time.Millisecond), requests.Writes()))
 			Expect(requests.Writes()).To(Equal(map[string]int{
 				"create network-attachment-definitions": many, "patch sriovnetworks/status": many,
 			}))
-		}, SpecTimeout(3*time.Minute))
+		}, SpecTimeout(15*time.Minute))
 
 		It("survives the namespace of its definition", func(ctx SpecContext) {
 			namespace(ctx, "doomed")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -65,11 +64,14 @@ func takeIntoUse(ctx context.Context, name, condition string) {
 		excluded, _ := spec["excludeIps"].([]any)
 		spec["excludeIps"], spec["gatewayType"] = append(excluded, spec["gateway"]), "distributed"
 	})
-	u := kubeOVN(ctx, "Subnet", name)(Default)
-	u.Object["status"] = map[string]any{"conditions": []any{
-		map[string]any{"type": condition, "status": "True", "reason": "Because", "message": "said Kube-OVN"},
-	}}
-	Expect(c.Status().Update(ctx, u)).To(Succeed())
+	Eventually(func(g Gomega) {
+		u := kubeOVN(ctx, "Subnet", name)(g)
+		g.Expect(u).NotTo(BeNil())
+		u.Object["status"] = map[string]any{"conditions": []any{
+			map[string]any{"type": condition, "status": "True", "reason": "Because", "message": "said Kube-OVN"},
+		}}
+		g.Expect(c.Status().Update(ctx, u)).To(Succeed())
+	}).Should(Succeed())
 }
 
 // daemonSet is one of the CNI's, as far as the API server demands it.
@@ -213,7 +215,7 @@ func offloadSpecs() {
 
 			By("restoring the Subnet")
 			Expect(c.Delete(ctx, newKubeOVN("Subnet", bound, nil))).To(Succeed())
-			Eventually(kubeOVN(ctx, "Subnet", bound)).WithTimeout(2 * time.Second).ShouldNot(BeNil())
+			Eventually(kubeOVN(ctx, "Subnet", bound)).ShouldNot(BeNil())
 
 			By("Kube-OVN refusing it")
 			takeIntoUse(ctx, bound, "Error")

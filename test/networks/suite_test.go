@@ -69,7 +69,7 @@ var (
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	log.SetLogger(zap.New(zap.WriteTo(GinkgoWriter)))
-	SetDefaultEventuallyTimeout(15 * time.Second)
+	SetDefaultEventuallyTimeout(3 * time.Minute)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	SetDefaultConsistentlyDuration(500 * time.Millisecond)
 	SetDefaultConsistentlyPollingInterval(50 * time.Millisecond)
@@ -105,7 +105,7 @@ func startManager(ctx context.Context) {
 	}()
 	stopManager = sync.OnceFunc(func() {
 		cancel()
-		Eventually(done).WithTimeout(30 * time.Second).Should(Receive(BeNil()))
+		Eventually(done).Should(Receive(BeNil()))
 	})
 	DeferCleanup(func() { stopManager() })
 }
@@ -217,5 +217,5 @@ func idle() {
 			last, since = now, time.Now()
 		}
 		return time.Since(since)
-	}).WithTimeout(60 * time.Second).Should(BeNumerically(">", 700*time.Millisecond))
+	}).Should(BeNumerically(">", 2*time.Second))
 }

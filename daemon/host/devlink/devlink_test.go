@@ -157,14 +157,14 @@ func representorPort() []byte {
 func TestParsePort(t *testing.T) {
 	zero, three := 0, 3
 	want := host.DevlinkPort{
-		Handle: host.PCIHandle("0000:3b:00.0"), Index: 1, Flavour: "pcivf",
+		Handle: host.DevlinkOf("0000:3b:00.0"), Index: 1, Flavour: "pcivf",
 		NetdevIndex: 12, NetdevName: "0123456789ab_h", PFNumber: &zero, VFNumber: &three,
 	}
 	if diff := cmp.Diff(want, parsePort(representorPort())); diff != "" {
 		t.Errorf("VF's port (-want +got):\n%s", diff)
 	}
 	got := parsePort(answer(u16(nl.DEVLINK_ATTR_PORT_FLAVOUR, nl.DEVLINK_PORT_FLAVOUR_PHYSICAL)))
-	if diff := cmp.Diff(host.DevlinkPort{Handle: host.PCIHandle("0000:3b:00.0"), Flavour: "physical"}, got); diff != "" {
+	if diff := cmp.Diff(host.DevlinkPort{Handle: host.DevlinkOf("0000:3b:00.0"), Flavour: "physical"}, got); diff != "" {
 		t.Errorf("physical port (-want +got):\n%s", diff)
 	}
 }
@@ -193,7 +193,7 @@ func FuzzParse(f *testing.F) {
 // missing generic netlink family is translated.
 func TestNoInstance(t *testing.T) {
 	c := &Client{}
-	nowhere := host.PCIHandle("ffff:ff:1f.7")
+	nowhere := host.DevlinkOf("ffff:ff:1f.7")
 	calls := map[string]func(context.Context) error{
 		"eswitch": func(ctx context.Context) error { _, err := c.Eswitch(ctx, nowhere); return err },
 		"info":    func(ctx context.Context) error { _, err := c.Info(ctx, nowhere); return err },

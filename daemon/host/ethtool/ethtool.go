@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"unsafe"
 
-	"github.com/safchain/ethtool"
 	"golang.org/x/sys/unix"
 
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host"
@@ -93,7 +92,7 @@ func (b block) feature() host.Feature {
 
 // read returns the state of a feature, all other bits cleared, and its bit.
 func (c *Client) read(s socket, netdev, feature string) (block, uint, error) {
-	bit, words, err := c.bit(feature)
+	bit, words, err := c.bit(s, feature)
 	if err != nil {
 		return block{}, 0, err
 	}
@@ -116,7 +115,7 @@ func (c *Client) write(s socket, netdev, feature string, on bool) error {
 		return fmt.Errorf("fixed by the driver: %w", syscall.EOPNOTSUPP)
 	}
 	// The kernel wants as many words as it has.
-	_, words, err := c.bit(feature)
+	_, words, err := c.bit(s, feature)
 	if err != nil {
 		return err
 	}
@@ -139,17 +138,11 @@ func (c *Client) write(s socket, netdev, feature string, on bool) error {
 }
 
 // bit returns a feature's bit and how many words hold all features.
-func (c *Client) bit(feature string) (bit uint, words uint32, err error) {
+func (c *Client) bit(s socket, feature string) (bit uint, words uint32, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.bits == nil {
-		lib, err := ethtool.NewEthtool()
-		if err != nil {
-			return 0, 0, err
-		}
-		defer lib.Close()
-		if c.bits, err = lib.FeatureNames(loopback); err != nil {
-			c.bits = nil
+		if c.bits, err = featureBits(s); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -158,7 +151,7 @@ func (c *Client) bit(feature string) (bit uint, words uint32, err error) {
 		last = max(last, b)
 	}
 	bit, ok := c.bits[feature]
-	if !ok || last/32 >= maxWords {
+	if !ok {
 		return 0, 0, syscall.ENOENT
 	}
 	return bit, uint32(last/32 + 1), nil

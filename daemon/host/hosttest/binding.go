@@ -13,22 +13,22 @@ func driverFile(driver, name string) string { return "sys/bus/pci/drivers/" + dr
 
 func bindingSpecs() []Spec {
 	return []Spec{
-		{Label: "drivers_probe: binds an unbound VF", run: probeBinds},
-		{Label: "drivers_probe: a bound VF stays as it is", run: probeOfBound},
-		{Label: "drivers_probe: an unknown device is ENODEV", run: probeOfUnknown},
-		{Label: "drivers_probe: with autoprobe 0 it is accepted and binds nothing", run: probeWithoutAutoprobe},
-		{Label: "bind: with autoprobe 0 it is ENODEV", run: bindWithoutAutoprobe},
-		{Label: "bind: with autoprobe 0 a driver_override lets it through", run: overrideBeatsAutoprobe},
-		{Label: "bind: a bound VF is EBUSY", run: bindOfBound},
-		{Label: "bind: a driver that does not match is ENODEV", Needs: []Capability{VFIO}, run: bindOfOther},
-		{Label: "unbind: takes driver and netdev away", run: unbinds},
-		{Label: "unbind: a device of no or another driver is ENODEV", run: unbindOfUnbound},
-		{Label: "driver_override: reads (null) when it is not set", run: emptyOverride},
-		{Label: "driver_override: a driver that is not there binds nothing", run: overrideToNothing},
-		{Label: "vfio-pci: binds with driver_override", Needs: []Capability{VFIO, IOMMU}, run: bindsVFIO},
-		{Label: "vfio-pci: a new VF has no driver_override", Needs: []Capability{VFIO, IOMMU}, run: overrideEndsWithVF},
-		{Label: "vfio-pci: without an IOMMU group it fails with EINVAL and leaves no driver", Needs: []Capability{VFIO}, Lacks: []Capability{IOMMU}, run: vfioWithoutIOMMU},
-		{Label: "VF netdev: comes some time after its driver", Needs: []Capability{VFNetdev}, run: netdevComes},
+		{Label: "drivers_probe: binds an unbound VF", OfFunctions: true, run: probeBinds},
+		{Label: "drivers_probe: a bound VF stays as it is", OfFunctions: true, run: probeOfBound},
+		{Label: "drivers_probe: an unknown device is ENODEV", OfFunctions: true, run: probeOfUnknown},
+		{Label: "drivers_probe: with autoprobe 0 it is accepted and binds nothing", OfFunctions: true, run: probeWithoutAutoprobe},
+		{Label: "bind: with autoprobe 0 it is ENODEV", OfFunctions: true, run: bindWithoutAutoprobe},
+		{Label: "bind: with autoprobe 0 a driver_override lets it through", OfFunctions: true, run: overrideBeatsAutoprobe},
+		{Label: "bind: a bound VF is EBUSY", OfFunctions: true, run: bindOfBound},
+		{Label: "bind: a driver that does not match is ENODEV", Needs: []Capability{VFIO}, OfFunctions: true, run: bindOfOther},
+		{Label: "unbind: takes driver and netdev away", OfFunctions: true, run: unbinds},
+		{Label: "unbind: a device of no or another driver is ENODEV", OfFunctions: true, run: unbindOfUnbound},
+		{Label: "driver_override: reads (null) when it is not set", OfFunctions: true, run: emptyOverride},
+		{Label: "driver_override: a driver that is not there binds nothing", OfFunctions: true, run: overrideToNothing},
+		{Label: "vfio-pci: binds with driver_override", Needs: []Capability{VFIO, IOMMU}, OfFunctions: true, run: bindsVFIO},
+		{Label: "vfio-pci: a new VF has no driver_override", Needs: []Capability{VFIO, IOMMU}, OfFunctions: true, run: overrideEndsWithVF},
+		{Label: "vfio-pci: without an IOMMU group it fails with EINVAL and leaves no driver", Needs: []Capability{VFIO}, Lacks: []Capability{IOMMU}, OfFunctions: true, run: vfioWithoutIOMMU},
+		{Label: "VF netdev: comes some time after its driver", Needs: []Capability{VFNetdev}, OfFunctions: true, run: netdevComes},
 	}
 }
 

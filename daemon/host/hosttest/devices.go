@@ -142,7 +142,7 @@ const vdpaName = "vdpa:test"
 func (s *session) managed() host.DevlinkHandle {
 	s.Helper()
 	s.createVFs(1, true)
-	h := host.PCIHandle(s.vf(0))
+	h := host.DevlinkOf(s.vf(0))
 	s.eventually("the VF is a manager", func() bool { return s.manager(h) })
 	return h
 }
@@ -215,7 +215,7 @@ func secondVDPA(s *session) {
 
 func vdpaOfNothing(s *session) {
 	s.createVFs(1, false)
-	s.refusedWith(s.h.VDPA.Create(s.ctx, vdpaName, host.PCIHandle(s.vf(0))), syscall.ENODEV, "management device")
+	s.refusedWith(s.h.VDPA.Create(s.ctx, vdpaName, host.DevlinkOf(s.vf(0))), syscall.ENODEV, "management device")
 }
 
 func rebindsVDPA(s *session) {

@@ -14,10 +14,10 @@ import (
 func doorSpecs() []Spec {
 	return []Spec{
 		{Label: "files: a missing attribute is fs.ErrNotExist", run: missingAttribute},
-		{Label: "files: a folder is listed in order", run: orderedFolder},
+		{Label: "files: a folder is listed in order", OfFunctions: true, run: orderedFolder},
 		{Label: "files: what is no link is EINVAL for ReadLink", run: noLink},
 		{Label: "files: boot_id is there", run: bootID},
-		{Label: "events: a change of VFs is announced", run: vfEvents},
+		{Label: "events: a change of VFs is announced", OfFunctions: true, run: vfEvents},
 		{Label: "events: a change of a link is announced", run: linkEvents},
 		{Label: "events: the channel closes when its context ends", run: eventsEnd},
 		{Label: "context: an ended one ends every operation", run: endedContext},
@@ -56,7 +56,7 @@ func orderedFolder(s *session) {
 }
 
 func noLink(s *session) {
-	_, err := s.h.FS.ReadLink(s.ctx, s.pf("vendor"))
+	_, err := s.h.FS.ReadLink(s.ctx, s.pf("uevent"))
 	s.refused(err, syscall.EINVAL)
 }
 
@@ -115,9 +115,9 @@ func endedContext(s *session) {
 	index := s.pfLink().Index
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
-	_, readErr := s.h.FS.ReadFile(ctx, s.pf("vendor"))
+	_, readErr := s.h.FS.ReadFile(ctx, s.pf("uevent"))
 	_, listErr := s.h.Links.List(ctx)
-	_, devlinkErr := s.h.Devlink.Eswitch(ctx, host.PCIHandle(s.dev.PF))
+	_, devlinkErr := s.h.Devlink.Eswitch(ctx, host.DevlinkOf(s.dev.PF))
 	for what, err := range map[string]error{
 		"ReadFile":  readErr,
 		"WriteFile": s.h.FS.WriteFile(ctx, s.pf("sriov_numvfs"), []byte("1")),

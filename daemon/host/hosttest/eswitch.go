@@ -16,7 +16,9 @@ func eswitchSpecs() []Spec {
 		{Label: "devlink: the PF says its driver and firmware", Needs: []Capability{Devlink}, run: devlinkInfo},
 		{Label: "devlink: the PF has a physical port with its netdev", Needs: []Capability{Devlink}, run: physicalPort},
 		{Label: "devlink: an unknown parameter is EINVAL", Needs: []Capability{Devlink}, run: unknownParam},
-		{Label: "eswitch: starts in legacy mode, without switch id", Needs: need(), run: startsLegacy},
+		{Label: "eswitch: there is no switch id in legacy mode", Needs: need(), OfFunctions: true, run: startsLegacy},
+		{Label: "eswitch: starts in legacy mode", Needs: need(), run: startsInLegacyMode},
+		{Label: "eswitch: of a simulated device falls back to legacy mode with its VFs", Needs: need(WithoutFunctions), run: modeGoes},
 		{Label: "eswitch: the mode that it has is accepted and changes nothing", Needs: need(), Lacks: []Capability{SameModeRefused}, run: sameMode},
 		{Label: "eswitch: the mode that it has is EINVAL", Needs: need(SameModeRefused), run: sameModeRefused},
 		{Label: "eswitch: an unknown mode is EINVAL", Needs: need(), run: unknownMode},
@@ -26,16 +28,16 @@ func eswitchSpecs() []Spec {
 		{Label: "eswitch: switchdev mode without VFs is EINVAL", Needs: need(), Lacks: []Capability{ModeWithoutVFs}, run: modeWithoutVFs},
 		{Label: "eswitch: VFs that are made in switchdev mode get representors", Needs: need(ModeWithoutVFs), run: vfsInSwitchdev},
 		{Label: "eswitch: a representor is a devlink port of flavour pcivf", Needs: need(RepresentorPorts), run: representorPorts},
-		{Label: "eswitch: VFs can be bound in switchdev mode", Needs: need(), run: bindInSwitchdev},
+		{Label: "eswitch: VFs can be bound in switchdev mode", Needs: need(), OfFunctions: true, run: bindInSwitchdev},
 		{Label: "eswitch: legacy takes the representors away and keeps the VFs", Needs: need(ModeWithVFs), run: backToLegacy},
-		{Label: "eswitch: representors go with the VFs, the mode stays", Needs: need(), run: representorsGo},
+		{Label: "eswitch: representors go with the VFs, the mode stays", Needs: need(), OfFunctions: true, run: representorsGo},
 		{Label: "eswitch: hw-tc-offload can be changed on uplink and representors", Needs: need(HWTCOffload), run: offloadInSwitchdev},
-		{Label: "eswitch: the inline mode can be set and is read back", Needs: need(InlineMode), run: setsInline},
+		{Label: "eswitch: the inline mode can be set and is read back", Needs: need(InlineMode), OfFunctions: true, run: setsInline},
 		{Label: "eswitch: an inline mode that cannot be set is EOPNOTSUPP", Needs: need(), Lacks: []Capability{InlineMode}, run: fixedInline},
 	}
 }
 
-func (s *session) handle() host.DevlinkHandle { return host.PCIHandle(s.dev.PF) }
+func (s *session) handle() host.DevlinkHandle { return host.DevlinkOf(s.dev.PF) }
 
 func (s *session) mode() string {
 	s.Helper()
@@ -113,10 +115,23 @@ func unknownParam(s *session) {
 	s.refused(err, syscall.EINVAL)
 }
 
-func startsLegacy(s *session) {
+func startsInLegacyMode(s *session) {
 	if got := s.mode(); got != "legacy" {
 		s.Errorf("mode is %q", got)
 	}
+}
+
+// modeGoes: nsim_bus_dev_vfs_disable of drivers/net/netdevsim/bus.c.
+func modeGoes(s *session) {
+	s.enterSwitchdev(2)
+	s.must(s.write(s.pf("sriov_numvfs"), "0"))
+	s.eventually("the representors are gone", func() bool { return len(s.representors()) == 0 })
+	if got := s.mode(); got != "legacy" {
+		s.Errorf("mode is %q", got)
+	}
+}
+
+func startsLegacy(s *session) {
 	l := s.pfLink()
 	if l.SwitchID != "" {
 		s.Errorf("switch id is %q", l.SwitchID)

@@ -68,7 +68,7 @@ func (s *session) runs(app string) {
 	if len(words) == 0 || words[len(words)-1] != app {
 		s.Errorf("firmware is %q, want %s", text, app)
 	}
-	_, err = s.h.Devlink.Eswitch(s.ctx, host.PCIHandle(s.dev.PF))
+	_, err = s.h.Devlink.Eswitch(s.ctx, host.DevlinkOf(s.dev.PF))
 	if app == "flower" {
 		s.must(err)
 	} else {
@@ -122,20 +122,20 @@ func damagedFirmware(s *session) {
 	if bound := s.driver(s.dev.PF); bound != "" {
 		s.Errorf("the PF is bound to %s", bound)
 	}
-	if _, err := s.h.Devlink.Eswitch(s.ctx, host.PCIHandle(s.dev.PF)); !errors.Is(err, syscall.ENODEV) {
+	if _, err := s.h.Devlink.Eswitch(s.ctx, host.DevlinkOf(s.dev.PF)); !errors.Is(err, syscall.ENODEV) {
 		s.Errorf("the devlink instance of a PF without driver: %v", err)
 	}
 }
 
 func firmwareParams(s *session) {
 	for _, name := range []string{"fw_load_policy", "reset_dev_on_drv_probe"} {
-		if n, err := s.h.Devlink.PermanentParam(s.ctx, host.PCIHandle(s.dev.PF), name); err != nil || n < 0 || n > 3 {
+		if n, err := s.h.Devlink.PermanentParam(s.ctx, host.DevlinkOf(s.dev.PF), name); err != nil || n < 0 || n > 3 {
 			s.Errorf("%s is %d, %v", name, n, err)
 		}
 	}
 }
 
 func missingParam(s *session) {
-	_, err := s.h.Devlink.PermanentParam(s.ctx, host.PCIHandle(s.dev.PF), "no_such_parameter")
+	_, err := s.h.Devlink.PermanentParam(s.ctx, host.DevlinkOf(s.dev.PF), "no_such_parameter")
 	s.refused(err, syscall.EINVAL)
 }

@@ -52,6 +52,9 @@ const (
 	VFNetdev Capability = "VF netdevs"
 	// Bonding: the kernel makes bonds.
 	Bonding Capability = "bonding"
+	// WithoutFunctions: the VFs are no functions of a bus, and have no driver: they
+	// are those of the kernel's simulated device, netdevsim.
+	WithoutFunctions Capability = "VFs without functions"
 	// KernelLog: the kernel log can be read.
 	KernelLog Capability = "kernel log"
 )
@@ -80,7 +83,9 @@ type Spec struct {
 	// Needs and Lacks are what a device must and must not be capable of for the
 	// rule to apply.
 	Needs, Lacks []Capability
-	run          func(s *session)
+	// OfFunctions: the rule is about VFs that are functions of a bus.
+	OfFunctions bool
+	run         func(s *session)
 }
 
 // Specs returns all rules in a fixed order.
@@ -93,6 +98,9 @@ func Specs() []Spec {
 
 // Applies tells whether the rule is one for a device with these capabilities.
 func (sp Spec) Applies(have []Capability) bool {
+	if sp.OfFunctions && slices.Contains(have, WithoutFunctions) {
+		return false
+	}
 	for _, c := range sp.Needs {
 		if !slices.Contains(have, c) {
 			return false
@@ -144,12 +152,12 @@ type session struct {
 const patience = 20 * time.Second
 
 // attr is the path of an attribute of a PCI function.
-func attr(address, name string) string { return "sys/bus/pci/devices/" + address + "/" + name }
+func attr(address, name string) string { return host.DeviceDir(address) + "/" + name }
 
 func (s *session) pf(name string) string { return attr(s.dev.PF, name) }
 
 // pfDir is the PF's folder.
-func (s *session) pfDir() string { return "sys/bus/pci/devices/" + s.dev.PF }
+func (s *session) pfDir() string { return host.DeviceDir(s.dev.PF) }
 
 // can tells whether the device has a capability.
 func (s *session) can(c Capability) bool { return slices.Contains(s.dev.Capabilities, c) }
@@ -159,21 +167,37 @@ func (s *session) can(c Capability) bool { return slices.Contains(s.dev.Capabili
 func (s *session) restore() {
 	s.Helper()
 	s.must(s.h.Links.SetUp(s.ctx, s.pfLink().Index, true))
-	for i := range s.number(s.pf("sriov_numvfs")) {
+	for i := range s.functions() {
 		if vf := s.vf(i); s.driver(vf) != "" {
 			s.must(s.write(attr(vf, "driver/unbind"), vf))
 		}
 	}
 	s.must(s.write(s.pf("sriov_numvfs"), "0"))
 	if s.switchdev() && !s.can(FixedSwitchdev) {
-		s.must(s.h.Devlink.SetEswitchMode(s.ctx, host.PCIHandle(s.dev.PF), "legacy"))
+		s.must(s.h.Devlink.SetEswitchMode(s.ctx, host.DevlinkOf(s.dev.PF), "legacy"))
 	}
-	s.must(s.write(s.pf("sriov_drivers_autoprobe"), "1"))
+	s.setAutoprobe(true)
 	s.must(s.h.Links.SetUp(s.ctx, s.pfLink().Index, true))
 }
 
+// functions is how many VFs are functions of a bus.
+func (s *session) functions() int {
+	if s.can(WithoutFunctions) {
+		return 0
+	}
+	return s.number(s.pf("sriov_numvfs"))
+}
+
+// setAutoprobe tells the kernel whether to bind new VFs, where they can be bound.
+func (s *session) setAutoprobe(on bool) {
+	s.Helper()
+	if !s.can(WithoutFunctions) {
+		s.must(s.write(s.pf("sriov_drivers_autoprobe"), map[bool]string{true: "1", false: "0"}[on]))
+	}
+}
+
 func (s *session) switchdev() bool {
-	e, err := s.h.Devlink.Eswitch(s.ctx, host.PCIHandle(s.dev.PF))
+	e, err := s.h.Devlink.Eswitch(s.ctx, host.DevlinkOf(s.dev.PF))
 	return err == nil && e.Mode == "switchdev"
 }
 
@@ -254,13 +278,16 @@ func (s *session) driver(address string) string {
 // createVFs makes VFs, bound or not, and waits until their functions are there.
 func (s *session) createVFs(n int, bound bool) {
 	s.Helper()
-	s.must(s.write(s.pf("sriov_drivers_autoprobe"), map[bool]string{true: "1", false: "0"}[bound]))
+	s.setAutoprobe(bound)
 	s.must(s.write(s.pf("sriov_numvfs"), fmt.Sprint(n)))
+	if s.can(WithoutFunctions) {
+		return
+	}
 	s.eventually("all VFs have appeared", func() bool {
 		_, err := s.h.FS.ReadLink(s.ctx, s.pf(fmt.Sprintf("virtfn%d", n-1)))
 		return err == nil
 	})
-	s.must(s.write(s.pf("sriov_drivers_autoprobe"), "1"))
+	s.setAutoprobe(true)
 	if bound {
 		s.eventually("all VFs are bound", func() bool { return s.driver(s.vf(n-1)) == s.dev.VFDriver })
 	}

@@ -19,7 +19,7 @@ func linkSpecs() []Spec {
 		{Label: "admin MAC: is reported by the PF's link and used by the driver when it binds", Needs: []Capability{AdminMAC, VFNetdev}, run: setsAdminMAC},
 		{Label: "admin MAC: of a VF beyond sriov_numvfs is EINVAL", Needs: []Capability{AdminMAC}, run: adminMACBeyond},
 		{Label: "admin MAC: a group address is EINVAL", Needs: []Capability{AdminMAC}, run: adminMACOfGroup},
-		{Label: "admin MAC: is lost with the VFs", Needs: []Capability{AdminMAC}, run: adminMACIsLost},
+		{Label: "admin MAC: is lost with the VFs", Needs: []Capability{AdminMAC}, OfFunctions: true, run: adminMACIsLost},
 		{Label: "VFs: every VF is in the PF's VF list", run: vfList},
 		{Label: "hw-tc-offload: can be changed", Needs: []Capability{HWTCOffload}, run: changesOffload},
 		{Label: "hw-tc-offload: changing a fixed feature is EOPNOTSUPP", Lacks: []Capability{HWTCOffload}, run: fixedOffload},

@@ -264,6 +264,10 @@ func ovsUnknownDatapath(s *ovsSession) {
 	s.fails(s.ensure(want), host.ErrOVSUplink, "nosuchtype")
 	s.must(s.ensure(s.want()))
 	s.has(s.want())
+	// What the uplink was before does not count.
+	s.fails(s.ensure(want), host.ErrOVSUplink, "nosuchtype")
+	s.must(s.ensure(s.want()))
+	s.has(s.want())
 }
 
 func ovsRemoved(s *ovsSession) {

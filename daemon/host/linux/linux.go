@@ -16,6 +16,8 @@ import (
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/ovs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/podresources"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/probes"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/programs"
+	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rdma"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/rtnl"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/sysfs"
 	"github.com/sriov-offload/sriov-offload-operator/daemon/host/systemd"
@@ -95,6 +97,9 @@ func Open(o Options) (host.Host, io.Closer, error) {
 		NetworkManager: &networkmanager.Client{Socket: filepath.Join(root, systemBus)},
 		Systemd:        systemd.New(root),
 		Probes:         &probes.Client{Server: o.APIServer, Neighbours: links},
+		Machine:        programs.New(root, own),
+		Power:          systemd.NewLogin(root),
+		RDMA:           &rdma.Client{},
 	}, closers{attributes, own}, nil
 }
 

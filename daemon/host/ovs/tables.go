@@ -60,7 +60,7 @@ func (s *session) read(ctx context.Context) (*tables, error) {
 		return ovsdb.Operation{Op: ovsdb.OperationSelect, Table: table, Columns: columns}
 	}
 	results, err := s.transact(ctx, []ovsdb.Operation{
-		selects(tableRoot, "_uuid"), selects(tableBridge, bridgeColumns...),
+		selects(tableRoot, "_uuid", "datapath_types"), selects(tableBridge, bridgeColumns...),
 		selects(tablePort, portColumns...), selects(tableInterface, interfaceColumns...),
 	})
 	if err != nil {
@@ -97,15 +97,36 @@ func parseTables(root ovsdb.Row, bridges, ports, interfaces []ovsdb.Row) *tables
 			externalIDs: entries(row["external_ids"]), otherConfig: entries(row["other_config"]),
 		}
 		b.raw = pick(row, "external_ids", "other_config", "ports")
+		made := madeOf(root, b.datapathType)
 		for _, id := range elements(row["ports"]) {
-			if p := portByUUID[uuidOf(id)]; p != nil {
-				b.ports = append(b.ports, p)
+			p := portByUUID[uuidOf(id)]
+			if p == nil {
+				continue
+			}
+			b.ports = append(b.ports, p)
+			for _, i := range p.interfaces {
+				if !made {
+					i.row.OFPort = nil
+				}
 			}
 		}
 		out.bridges = append(out.bridges, b)
 	}
 	slices.SortFunc(out.bridges, func(a, b *bridge) int { return cmp.Compare(a.name, b.name) })
 	return out
+}
+
+// madeOf tells whether ovs-vswitchd can make a bridge of a datapath type. Of a
+// bridge that got another type later, the numbers of its interfaces stay in the
+// database, though there is no bridge any more (bridge_reconfigure in
+// vswitchd/bridge.c destroys it, and fails to create it). A database without the
+// column, from before 2.4, or before the first start does not tell.
+func madeOf(root ovsdb.Row, datapathType string) bool {
+	types := elements(root["datapath_types"])
+	if len(types) == 0 {
+		return true
+	}
+	return slices.Contains(types, any(cmp.Or(datapathType, "system")))
 }
 
 func parseInterface(row ovsdb.Row) *iface {

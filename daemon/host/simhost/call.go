@@ -90,6 +90,9 @@ func (h *handle) host() host.Host {
 		NetworkManager: networkManagerDoor{h},
 		Systemd:        systemdDoor{h},
 		Probes:         probesDoor{h},
+		Machine:        machineDoor{h},
+		Power:          powerDoor{h},
+		RDMA:           rdmaDoor{h},
 	}
 }
 

@@ -156,7 +156,7 @@ func (d devlinkDoor) Ports(ctx context.Context) ([]host.DevlinkPort, error) {
 // portsOf lists a PF's devlink ports and those of its VFs' own instances;
 // indexes as in mlx5_esw_vport_to_devlink_port_index.
 func portsOf(fn *function) []host.DevlinkPort {
-	h, base := host.PCIHandle(fn.address), uint32(fn.pf.port)<<16
+	h, base := host.DevlinkOf(fn.address), uint32(fn.pf.port)<<16
 	uplink := host.DevlinkPort{Handle: h, Index: base | 0xffff, Flavour: "physical"}
 	out := []host.DevlinkPort{withNetdev(uplink, fn.netdev)}
 	for _, l := range fn.physical {
@@ -174,7 +174,7 @@ func portsOf(fn *function) []host.DevlinkPort {
 	}
 	for _, vf := range fn.pf.vfs {
 		if vf.driver == vf.native {
-			p := host.DevlinkPort{Handle: host.PCIHandle(vf.address), Index: 1, Flavour: "virtual"}
+			p := host.DevlinkPort{Handle: host.DevlinkOf(vf.address), Index: 1, Flavour: "virtual"}
 			out = append(out, withNetdev(p, vf.netdev))
 		}
 	}

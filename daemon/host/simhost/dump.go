@@ -35,6 +35,7 @@ func (k *Kernel) Dump() string {
 		fmt.Fprintf(&b, "node network: %s %s\n", name, k.nodeNetwork[name])
 	}
 	k.dumpOVS(&b)
+	k.dumpMachine(&b)
 	return b.String()
 }
 

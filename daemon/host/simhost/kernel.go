@@ -15,8 +15,19 @@ type Options struct {
 	NICs []NIC
 	// NoIOMMU leaves every function without an IOMMU group.
 	NoIOMMU bool
-	// NoModules are modules that are not loaded: ModuleVFIO and others.
-	NoModules []string
+	// IOMMUOff is a machine whose BIOS has VT-d on and whose kernel uses it only with
+	// the argument intel_iommu=on.
+	IOMMUOff bool
+	// NoModules are modules that are not loaded and of which there is no file:
+	// ModuleVFIO and others. Unloaded are those that could be loaded.
+	NoModules, Unloaded []string
+	// BootLoader starts the machine.
+	BootLoader BootLoader
+	// Namespaces: there are network namespaces besides the machine's, whether or not
+	// pods hold VFs.
+	Namespaces bool
+	// RDMAModeStays: the RDMA core is loaded from an initramfs without our options.
+	RDMAModeStays bool
 	// ReadOnly are folders on file systems that are mounted read-only: "usr".
 	ReadOnly []string
 	// NoBonding is a kernel without the bonding driver, NoDebugfs one that does not
@@ -112,6 +123,7 @@ type Kernel struct {
 	systemd systemd
 	// networkManager is what NetworkManager has read of its settings.
 	networkManager string
+	machine        machine
 	// firmwarePath is firmware_class.path.
 	firmwarePath string
 	// reach is what lies between the machine and its cluster.
@@ -161,6 +173,7 @@ func New(opts Options) *Kernel {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.installTools()
 	k.boot()
 	return k
 }
@@ -169,6 +182,7 @@ func New(opts Options) *Kernel {
 func (k *Kernel) boot() {
 	k.epoch++
 	k.boots++
+	k.bootMachine()
 	k.bootSystemd()
 	// Nothing follows the links that come now.
 	k.ovs.restart(false)

@@ -24,7 +24,7 @@ func bonded(t *testing.T, mode string, vfs int, opts simhost.Options, nic ...sim
 		write(t, k.Admin(), attr(pf, "sriov_drivers_autoprobe"), "0")
 		write(t, k.Admin(), attr(pf, "sriov_numvfs"), string(rune('0'+vfs)))
 		k.Settle()
-		if err := k.Admin().Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf), "switchdev"); err != nil {
+		if err := k.Admin().Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(pf), "switchdev"); err != nil {
 			t.Fatal(err)
 		}
 		write(t, k.Admin(), attr(pf, "sriov_drivers_autoprobe"), "1")

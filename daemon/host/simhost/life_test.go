@@ -137,7 +137,7 @@ func TestFaults(t *testing.T) {
 	if diff := cmp.Diff([]syscall.Errno{0, syscall.ENOMEM, syscall.ENOMEM, 0}, got); diff != "" {
 		t.Error(diff)
 	}
-	err := h.Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf0), "switchdev")
+	err := h.Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(pf0), "switchdev")
 	if want := "setting eswitch mode switchdev on 0000:5f:00.0: device or resource busy (mlx5_core: Can't change mode, E-Switch is busy)"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -180,7 +180,7 @@ func TestDelayedWrite(t *testing.T) {
 		"eswitch mode": {
 			"devlink.SetEswitchMode *",
 			func(ctx context.Context, h host.Host) error {
-				return h.Devlink.SetEswitchMode(ctx, host.PCIHandle(pf0), "switchdev")
+				return h.Devlink.SetEswitchMode(ctx, host.DevlinkOf(pf0), "switchdev")
 			}, "0",
 		},
 	}
@@ -212,7 +212,7 @@ func TestDelayedWrite(t *testing.T) {
 				waiting := map[string]func(context.Context) error{
 					"sriov_numvfs": read,
 					"eswitch mode": func(ctx context.Context) error {
-						_, err := h.Devlink.Eswitch(ctx, host.PCIHandle(pf0))
+						_, err := h.Devlink.Eswitch(ctx, host.DevlinkOf(pf0))
 						return err
 					},
 					"ports": func(ctx context.Context) error { _, err := h.Devlink.Ports(ctx); return err },
@@ -230,7 +230,7 @@ func TestDelayedWrite(t *testing.T) {
 					},
 					"links": func(ctx context.Context) error { _, err := h.Links.List(ctx); return err },
 					"other port": func(ctx context.Context) error {
-						_, err := h.Devlink.Eswitch(ctx, host.PCIHandle(pf1))
+						_, err := h.Devlink.Eswitch(ctx, host.DevlinkOf(pf1))
 						return err
 					},
 				}
@@ -255,18 +255,18 @@ func TestModesTakeLock(t *testing.T) {
 		k := connectX5(t)
 		h, lasts := k.Host().Devlink, time.Hour
 		for op, set := range map[string]func() error{
-			"devlink.SetParam *":      func() error { return h.SetParam(t.Context(), host.PCIHandle(pf0), "flow_steering_mode", "smfs") },
-			"devlink.SetInlineMode *": func() error { return h.SetInlineMode(t.Context(), host.PCIHandle(pf0), "none") },
+			"devlink.SetParam *":      func() error { return h.SetParam(t.Context(), host.DevlinkOf(pf0), "flow_steering_mode", "smfs") },
+			"devlink.SetInlineMode *": func() error { return h.SetInlineMode(t.Context(), host.DevlinkOf(pf0), "none") },
 		} {
 			k.Fail(simhost.Fault{Op: op, Delay: lasts})
 			// What the device says to it is not the point.
 			done, start := make(chan struct{}), time.Now()
 			go func() { defer close(done); _ = set() }()
 			synctest.Wait()
-			if _, err := h.Eswitch(t.Context(), host.PCIHandle(pf1)); err != nil || time.Since(start) > 0 {
+			if _, err := h.Eswitch(t.Context(), host.DevlinkOf(pf1)); err != nil || time.Since(start) > 0 {
 				t.Errorf("%s: the other device answered after %v: %v", op, time.Since(start), err)
 			}
-			if _, err := h.Eswitch(t.Context(), host.PCIHandle(pf0)); err != nil || time.Since(start) != lasts {
+			if _, err := h.Eswitch(t.Context(), host.DevlinkOf(pf0)); err != nil || time.Since(start) != lasts {
 				t.Errorf("%s: the device answered after %v: %v", op, time.Since(start), err)
 			}
 			<-done

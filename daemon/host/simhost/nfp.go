@@ -26,6 +26,10 @@ type nfp struct {
 	// reset_dev_on_drv_probe, if the card has them.
 	params        bool
 	policy, reset int
+	// kept: the card cannot be reset, and runs until the next boot what it runs.
+	kept bool
+	// ignores: whatever file there is, the card runs nic.
+	ignores bool
 	// vfs is sriov_totalvfs by application, where it is not the card's.
 	vfs map[string]int
 }
@@ -89,6 +93,14 @@ func FirmwareParams(policy, reset int) NICOption {
 // WithoutFirmwareParams is an Agilio whose management firmware is too old for
 // the parameters.
 func WithoutFirmwareParams() NICOption { return change(func(p *nfp) { p.params = false }) }
+
+// KeepsFirmware is an Agilio that is not reset when its driver is bound anew: what
+// it runs changes with the next boot only.
+func KeepsFirmware() NICOption { return change(func(p *nfp) { p.kept = true }) }
+
+// IgnoresFirmware is an Agilio that runs nic, whatever file its driver finds, at a
+// new binding and after a boot.
+func IgnoresFirmware() NICOption { return change(func(p *nfp) { p.ignores = true }) }
 
 // AppVFs is sriov_totalvfs with an application, where it is not the card's.
 func AppVFs(app string, n int) NICOption {
@@ -224,6 +236,12 @@ func (k *Kernel) nfpLog(fn *function, format string, args ...any) {
 func (k *Kernel) loadFirmware(fn *function) error {
 	c := fn.card
 	content, found := k.findFirmware(fn)
+	if c.nfp.kept && c.loaded.app != "" {
+		return nil
+	}
+	if c.nfp.ignores {
+		content, found = image("nic", ""), true
+	}
 	policy, reset := policyDisk, resetDisk
 	if c.nfp.params {
 		policy, reset = c.nfp.policy, c.nfp.reset
@@ -300,7 +318,7 @@ func (k *Kernel) probeNFP(fn *function) error {
 
 // unloadFirmware is nfp_fw_unload, at the end of a driver that loaded it.
 func (k *Kernel) unloadFirmware(fn *function) {
-	if c := fn.card; c != nil && c.nfp != nil && fn.pf != nil && c.loaded.byDriver {
+	if c := fn.card; c != nil && c.nfp != nil && fn.pf != nil && c.loaded.byDriver && !c.nfp.kept {
 		k.nfpLog(fn, "Firmware safely unloaded")
 		c.loaded = loaded{}
 	}

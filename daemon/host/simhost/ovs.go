@@ -192,6 +192,9 @@ func (k *Kernel) reconfigureOVS() {
 			internal[b.name] = true
 		default:
 			// ofproto_create fails, and the bridge's interfaces are not looked at.
+			for _, p := range b.ports {
+				p.iface.OFPort = nil
+			}
 			continue
 		}
 		k.ovsLinks(internal)

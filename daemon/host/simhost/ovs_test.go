@@ -129,10 +129,10 @@ func TestOVSRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	try(h.Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf5), "switchdev"))
+	try(h.Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(pf5), "switchdev"))
 	try(h.Ethtool.SetFeature(t.Context(), uplink0, host.FeatureHWTCOffload, true))
 	try(h.OVS.EnsureBridge(t.Context(), bridgeOn(uplink0)))
-	if err := h.Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf5), "legacy"); err == nil || len(k.Forbidden()) != 1 {
+	if err := h.Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(pf5), "legacy"); err == nil || len(k.Forbidden()) != 1 {
 		t.Errorf("leaving switchdev mode: %v, forbidden %v", err, k.Forbidden())
 	}
 	try(k.AddBond("bond0", simhost.BondOptions{Mode: "active-backup"}))

@@ -173,7 +173,7 @@ func (k *Kernel) addFunction(fn *function) {
 		panic("simhost: two functions at " + fn.address)
 	}
 	fn.group = -1
-	if !k.opts.NoIOMMU {
+	if k.iommu() {
 		group, ok := k.groups[fn.address]
 		if !ok {
 			group = len(k.groups)
@@ -252,7 +252,7 @@ func (k *Kernel) writeNumVFs(fn *function, data string) error {
 // enableVFs is sriov_enable in drivers/pci/iov.c.
 func (k *Kernel) enableVFs(fn *function, want int) error {
 	p, c := fn.pf, fn.card
-	if c.noMMIO {
+	if c.noMMIO && !k.startedWith("pci=realloc") {
 		k.printk(fn, "not enough MMIO resources for SR-IOV")
 		return refuse(syscall.ENOMEM)
 	}

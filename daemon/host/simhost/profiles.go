@@ -153,7 +153,7 @@ func NUMANode(n int) NICOption { return func(c *NIC) { c.numa = n } }
 func WithoutSRIOV() NICOption { return func(c *NIC) { c.noSRIOV = true } }
 
 // WithoutMMIO is a BIOS that left the VFs without MMIO space: enabling them is
-// ENOMEM.
+// ENOMEM, unless the kernel was started with pci=realloc.
 func WithoutMMIO() NICOption { return func(c *NIC) { c.noMMIO = true } }
 
 // WithoutBusNumbers is a bridge without spare bus numbers: enabling VFs beyond

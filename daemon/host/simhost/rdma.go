@@ -16,7 +16,9 @@ const (
 )
 
 // hasModule tells whether a module is loaded or built in.
-func (k *Kernel) hasModule(name string) bool { return !slices.Contains(k.opts.NoModules, name) }
+func (k *Kernel) hasModule(name string) bool {
+	return !slices.Contains(k.opts.NoModules, name) && (!slices.Contains(k.opts.Unloaded, name) || k.machine.modprobed[name])
+}
 
 // rdmaDevice is the RDMA device of a function. Its driver reads the node GUID when
 // it is probed and never again (drivers/infiniband/hw/mlx5/main.c).

@@ -41,7 +41,7 @@ func TestRefusals(t *testing.T) {
 	}
 	mode := func(pf, mode string) func(t *testing.T, k *simhost.Kernel) error {
 		return func(t *testing.T, k *simhost.Kernel) error {
-			return k.Host().Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf), mode)
+			return k.Host().Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(pf), mode)
 		}
 	}
 	admin := func(path, data string) func(t *testing.T, k *simhost.Kernel) {
@@ -140,19 +140,19 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			name: "steering parameter in switchdev mode", nic: simhost.ConnectX5(), before: func(t *testing.T, k *simhost.Kernel) {
-				if err := k.Admin().Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf0), "switchdev"); err != nil {
+				if err := k.Admin().Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(pf0), "switchdev"); err != nil {
 					t.Fatal(err)
 				}
 			},
 			do: func(t *testing.T, k *simhost.Kernel) error {
-				return k.Host().Devlink.SetParam(t.Context(), host.PCIHandle(pf0), "flow_steering_mode", "smfs")
+				return k.Host().Devlink.SetParam(t.Context(), host.DevlinkOf(pf0), "flow_steering_mode", "smfs")
 			},
 			want:      refusal{syscall.EOPNOTSUPP, "mlx5_core: Changing fs mode is not supported when eswitch offloads enabled."},
 			forbidden: "0000:5f:00.0: changing the steering mode in switchdev mode",
 		},
 		{
 			name: "steering file in switchdev mode", nic: simhost.ConnectX5(simhost.CompatSteering()), before: func(t *testing.T, k *simhost.Kernel) {
-				if err := k.Admin().Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf0), "switchdev"); err != nil {
+				if err := k.Admin().Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(pf0), "switchdev"); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -166,7 +166,7 @@ func TestRefusals(t *testing.T) {
 		{
 			name: "inline mode with bound VFs", nic: simhost.ConnectX4Lx(), before: admin(attr("0000:04:00.0", "sriov_numvfs"), "2"),
 			do: func(t *testing.T, k *simhost.Kernel) error {
-				return k.Host().Devlink.SetInlineMode(t.Context(), host.PCIHandle("0000:04:00.0"), "transport")
+				return k.Host().Devlink.SetInlineMode(t.Context(), host.DevlinkOf("0000:04:00.0"), "transport")
 			},
 			want:      refusal{syscall.EINVAL, "mlx5_core: Failed to set min inline on vport"},
 			forbidden: "0000:04:00.0: setting the inline mode while VFs are bound",
@@ -174,7 +174,7 @@ func TestRefusals(t *testing.T) {
 		{
 			name: "inline mode of a ConnectX-5", nic: simhost.ConnectX5(),
 			do: func(t *testing.T, k *simhost.Kernel) error {
-				return k.Host().Devlink.SetInlineMode(t.Context(), host.PCIHandle(pf0), "transport")
+				return k.Host().Devlink.SetInlineMode(t.Context(), host.DevlinkOf(pf0), "transport")
 			},
 			want:      refusal{syscall.EOPNOTSUPP, "mlx5_core: Inline mode can't be set"},
 			forbidden: "0000:5f:00.0: setting an inline mode that cannot be set",

@@ -26,7 +26,7 @@ func fourPFs(tb testing.TB) *simhost.Kernel {
 		for _, err := range []error{
 			h.FS.WriteFile(tb.Context(), attr(pf, "sriov_drivers_autoprobe"), []byte("0")),
 			h.FS.WriteFile(tb.Context(), attr(pf, "sriov_numvfs"), []byte("127")),
-			h.Devlink.SetEswitchMode(tb.Context(), host.PCIHandle(pf), "switchdev"),
+			h.Devlink.SetEswitchMode(tb.Context(), host.DevlinkOf(pf), "switchdev"),
 		} {
 			if err != nil {
 				tb.Fatal(err)
@@ -93,7 +93,7 @@ func actions(tb testing.TB) []action {
 		file("sys/bus/pci/drivers/mlx5_core/bind", pf)
 		for _, mode := range []string{"legacy", "switchdev"} {
 			out = append(out, func(h host.Host, _ *simhost.Kernel) error {
-				return h.Devlink.SetEswitchMode(ctx, host.PCIHandle(pf), mode)
+				return h.Devlink.SetEswitchMode(ctx, host.DevlinkOf(pf), mode)
 			})
 		}
 		name := fmt.Sprintf("ens41f%dnp%d", i, i)

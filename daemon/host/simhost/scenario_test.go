@@ -151,7 +151,7 @@ func TestVFLAG(t *testing.T) {
 			write(t, h, attr(pf, "sriov_drivers_autoprobe"), "0")
 			write(t, h, attr(pf, "sriov_numvfs"), "1")
 			k.Settle()
-			if err := h.Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf), "switchdev"); err != nil {
+			if err := h.Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(pf), "switchdev"); err != nil {
 				t.Fatal(err)
 			}
 			write(t, h, attr(pf, "sriov_drivers_autoprobe"), "1")

@@ -51,7 +51,7 @@ func switchdev(t *testing.T, k *simhost.Kernel, pf, netdev string, vfs int) {
 	h := k.Host()
 	write(t, h, attr(pf, "sriov_drivers_autoprobe"), "0")
 	write(t, h, attr(pf, "sriov_numvfs"), fmt.Sprint(vfs))
-	if err := h.Devlink.SetEswitchMode(t.Context(), host.PCIHandle(pf), "switchdev"); err != nil {
+	if err := h.Devlink.SetEswitchMode(t.Context(), host.DevlinkOf(pf), "switchdev"); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Ethtool.SetFeature(t.Context(), netdev, host.FeatureHWTCOffload, true); err != nil {

@@ -103,6 +103,7 @@ func (k *Kernel) root() *node {
 	return folder(
 		entry{"proc", func() *node {
 			return folder(
+				entry{"cmdline", func() *node { return text(strings.Join(k.machine.started, " ")) }},
 				entry{"1", func() *node { return folder(entry{"mountinfo", k.mountinfo}) }},
 				entry{"sys", func() *node {
 					return nested("kernel", folder(
@@ -136,7 +137,8 @@ func (k *Kernel) sys() *node {
 		}},
 		entry{"devices", k.devices},
 		entry{"kernel", k.sysKernel},
-		entry{"module", k.sysModule},
+		entry{"module", k.modules},
+		entry{"firmware", k.acpiTables},
 	)
 }
 

@@ -228,7 +228,7 @@ func (d vdpaDoor) Managers(ctx context.Context) ([]host.DevlinkHandle, error) {
 		var out []host.DevlinkHandle
 		for _, address := range d.k.addresses() {
 			if d.k.canVDPA(d.k.functions[address]) {
-				out = append(out, host.PCIHandle(address))
+				out = append(out, host.DevlinkOf(address))
 			}
 		}
 		return out, nil
@@ -241,7 +241,7 @@ func (d vdpaDoor) Devices(ctx context.Context) ([]host.VDPADevice, error) {
 	return run(ctx, d.handle, c, func() ([]host.VDPADevice, error) {
 		var out []host.VDPADevice
 		for _, fn := range d.k.vdpas() {
-			out = append(out, host.VDPADevice{Name: fn.vdpa.name, Manager: host.PCIHandle(fn.address)})
+			out = append(out, host.VDPADevice{Name: fn.vdpa.name, Manager: host.DevlinkOf(fn.address)})
 		}
 		return out, nil
 	})

@@ -17,7 +17,7 @@ const param = "flow_steering_mode"
 // Read returns the mode of a PF, empty when its driver has none to choose.
 // netdev is the name of the PF's netdev; without it only devlink is asked.
 func Read(ctx context.Context, h host.Host, pf, netdev string) (string, error) {
-	mode, err := h.Devlink.Param(ctx, host.PCIHandle(pf), param)
+	mode, err := h.Devlink.Param(ctx, host.DevlinkOf(pf), param)
 	if err == nil || !missing(err) || netdev == "" {
 		return mode, ignoreMissing(err)
 	}
@@ -30,7 +30,7 @@ func Read(ctx context.Context, h host.Host, pf, netdev string) (string, error) {
 
 // Set sets the mode of a PF, in the place where Read finds it.
 func Set(ctx context.Context, h host.Host, pf, netdev, mode string) error {
-	handle := host.PCIHandle(pf)
+	handle := host.DevlinkOf(pf)
 	_, err := h.Devlink.Param(ctx, handle, param)
 	if err != nil && missing(err) && netdev != "" {
 		return h.FS.WriteFile(ctx, compat(netdev), []byte(mode))

@@ -25,6 +25,8 @@ type manager struct {
 	mu sync.Mutex
 	// loaded is the content of unit files when they were read last.
 	loaded map[string]string
+	// reboots is how often the login manager was asked for one.
+	reboots int
 	// silent never answers.
 	silent bool
 	// refuses is the error that every call gets.
@@ -256,6 +258,12 @@ func (m *manager) call(call *dbus.Message) ([]any, *dbus.Error) {
 		return nil, nil
 	case "Reload":
 		m.reload()
+		return nil, nil
+	case "Reboot":
+		if path != "/org/freedesktop/login1" || call.Body[0] != false {
+			return nil, dbus.NewError("org.freedesktop.DBus.Error.InvalidArgs", []any{"a person would be asked"})
+		}
+		m.reboots++
 		return nil, nil
 	case "EnableUnitFiles":
 		installs, changes, refused := m.enable(call.Body[0].([]string), call.Body[1].(bool), call.Body[2].(bool))

@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 	device := slices.Concat(manager, text(nl.VDPA_ATTR_DEV_NAME, "vdpa:0000:3b:00.2"),
 		nl.NewRtAttr(nl.VDPA_ATTR_DEV_ID, nl.Uint32Attr(1)).Serialize())
 	simulated := slices.Concat(text(nl.VDPA_ATTR_MGMTDEV_DEV_NAME, "vdpasim_net"), text(nl.VDPA_ATTR_DEV_NAME, "vdpa0"))
-	vf := host.PCIHandle("0000:3b:00.2")
+	vf := host.DevlinkOf("0000:3b:00.2")
 	for _, c := range []struct {
 		name  string
 		attrs []byte
@@ -44,7 +44,7 @@ func TestParse(t *testing.T) {
 // wants them, without a bus where the manager has none: the kernel then compares
 // names alone (mgmtdev_handle_match).
 func TestRequest(t *testing.T) {
-	for _, manager := range []host.DevlinkHandle{host.PCIHandle("0000:3b:00.2"), {Device: "vdpasim_net"}} {
+	for _, manager := range []host.DevlinkHandle{host.DevlinkOf("0000:3b:00.2"), {Device: "vdpasim_net"}} {
 		var data []byte
 		attrs := newDevice("vdpa:x", manager)
 		for _, attr := range attrs {
@@ -71,7 +71,7 @@ func TestThisKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("managers: %v", managers)
-	err = c.Create(t.Context(), "vdpa:none", host.PCIHandle("ffff:ff:1f.7"))
+	err = c.Create(t.Context(), "vdpa:none", host.DevlinkOf("ffff:ff:1f.7"))
 	var refused *host.Error
 	if !errors.As(err, &refused) || refused.Op == "" || refused.Object != "ffff:ff:1f.7" {
 		t.Fatalf("Create = %v", err)

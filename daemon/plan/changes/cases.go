@@ -115,6 +115,18 @@ func ofPF() []Change {
 					n.PFs[i].IOMMUGroup = nil
 				}
 			}},
+		{What: "`deviceType` of a group becomes `vfio-pci`, where VT-d is on in the BIOS and the kernel does not use it", Before: base(), After: base(second(vfio)), Found: withoutIOMMU("grubby")},
+		{What: "the same, on a machine without a tool for its boot loader", Before: base(), After: base(second(vfio)), Found: withoutIOMMU("")},
+	}
+}
+
+// withoutIOMMU is a machine whose kernel has to be started with other arguments.
+func withoutIOMMU(tool string) func(*inventory.Node) {
+	return func(n *inventory.Node) {
+		n.Machine = inventory.Machine{VTd: true, BootLoader: tool, CommandLine: []string{"ro"}}
+		for i := range n.PFs {
+			n.PFs[i].IOMMUGroup = nil
+		}
 	}
 }
 

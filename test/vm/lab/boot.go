@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,10 @@ import (
 // guest is a kind of machine.
 type guest struct {
 	name string
+	// suite is the folder of its specs below test/vm/guest.
+	suite string
+	// netdevsim is the variant of that module that it has.
+	netdevsim variant
 	// modules of the kernel that are loaded, in any order, with what they need.
 	modules []string
 	// devices of QEMU.
@@ -35,8 +40,17 @@ func guests() []guest {
 		"tls", "bonding", "psample", "macsec", "8021q", "garp", "stp", "llc", "mrp", "dummy",
 	}
 	return []guest{
-		{name: "igb", modules: base, devices: igbDevices(), limit: 4 * time.Minute},
-		{name: "daemon", modules: append(append([]string(nil), base...), "failover", "net_failover", "virtio_net"), devices: igbDevices(), cluster: true, limit: 8 * time.Minute},
+		{name: "igb", suite: "igb", modules: base, devices: igbDevices(), limit: 4 * time.Minute},
+		{name: "daemon", suite: "daemon", modules: append(append([]string(nil), base...), "failover", "net_failover", "virtio_net"), devices: igbDevices(), cluster: true, limit: 8 * time.Minute},
+		{name: "netdevsim", suite: "netdevsim", netdevsim: stock, modules: netdevsimModules(), limit: 4 * time.Minute},
+	}
+}
+
+// netdevsimModules are what netdevsim and traffic control on it need.
+func netdevsimModules() []string {
+	return []string{
+		"psample", "macsec", "pps_core", "ptp", "tls", "bonding", "8021q", "garp", "stp", "llc", "mrp", "dummy",
+		"cls_flower", "cls_matchall", "sch_ingress", "act_mirred", "act_gact",
 	}
 }
 
@@ -116,6 +130,9 @@ func testFlags() []string {
 // tailLines is how much of the console a failure shows.
 const tailLines = 60
 
+// complaint is what a test says of a failure: file and line, then text.
+var complaint = regexp.MustCompile(`^ *[a-z0-9_]+\.go:[0-9]+: `)
+
 // follow shows the console's lines about specs and keeps all of them in a file.
 func follow(console io.Reader, file io.Writer) (result, []string) {
 	var found result
@@ -136,7 +153,7 @@ func follow(console io.Reader, file io.Writer) (result, []string) {
 		case strings.HasPrefix(text, "--- FAIL: ") && strings.Contains(text, "/"):
 			found.failed++
 		}
-		if os.Getenv("VERBOSE") == "1" || strings.HasPrefix(text, "--- FAIL") || strings.Contains(line, "_test.go:") || strings.HasPrefix(text, "figure ") {
+		if os.Getenv("VERBOSE") == "1" || strings.HasPrefix(text, "--- FAIL") || complaint.MatchString(line) || strings.HasPrefix(text, "figure ") {
 			fmt.Println("    " + line)
 		}
 	}

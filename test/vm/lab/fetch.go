@@ -16,6 +16,10 @@ const suite = "bookworm"
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
+// complete is the file that says that the lab is, and holds the name of the kernel's
+// release. Another recipe has another name.
+const complete = "release-2"
+
 // lab is the folder with everything that the machines are made of.
 type lab struct {
 	dir string
@@ -34,7 +38,7 @@ func openLab(ctx context.Context) (*lab, error) {
 		base = filepath.Join(cache, "sriov-offload-operator", "vm")
 	}
 	l := &lab{dir: base}
-	data, err := os.ReadFile(l.path("release"))
+	data, err := os.ReadFile(l.path(complete))
 	switch {
 	case err == nil:
 		l.release = strings.TrimSpace(string(data))
@@ -42,7 +46,7 @@ func openLab(ctx context.Context) (*lab, error) {
 	case !errors.Is(err, os.ErrNotExist):
 		return nil, err
 	}
-	say("fetching QEMU and a kernel from Debian into %s (about 140 MB, once)", base)
+	say("fetching QEMU and a kernel from Debian into %s (about 310 MB, once)", base)
 	if err := l.fetch(ctx); err != nil {
 		return nil, fmt.Errorf("fetching what the machines are made of: %w", err)
 	}
@@ -56,7 +60,7 @@ func (l *lab) path(elements ...string) string {
 // fetch fills the lab. The name of the release is written last: without it the lab
 // is not complete, and is made anew.
 func (l *lab) fetch(ctx context.Context) error {
-	for _, tool := range []string{"apt-get", "apt-cache", "dpkg-deb", "xz"} {
+	for _, tool := range []string{"apt-get", "apt-cache", "dpkg-deb", "xz", "tar", "make", "gcc", "strip", "git"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("%w: the machines are made of Debian packages", err)
 		}
@@ -64,7 +68,7 @@ func (l *lab) fetch(ctx context.Context) error {
 	if err := os.RemoveAll(l.dir); err != nil {
 		return err
 	}
-	for _, folder := range []string{"apt/sources", "apt/lists/partial", "apt/cache/archives/partial", "debs", "qemu", "kernel"} {
+	for _, folder := range []string{"apt/sources", "apt/lists/partial", "apt/cache/archives/partial", "debs", "qemu", "kernel", "headers", "source", "netdevsim"} {
 		if err := os.MkdirAll(l.path(folder), 0o755); err != nil {
 			return err
 		}
@@ -87,12 +91,15 @@ func (l *lab) fetch(ctx context.Context) error {
 	if err := l.fetchKernel(ctx, image); err != nil {
 		return err
 	}
+	if err := l.fetchModuleSource(ctx); err != nil {
+		return err
+	}
 	for _, folder := range []string{"apt", "debs"} {
 		if err := os.RemoveAll(l.path(folder)); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(l.path("release"), []byte(l.release+"\n"), 0o644)
+	return os.WriteFile(l.path(complete), []byte(l.release+"\n"), 0o644)
 }
 
 // sources writes the package source: DEBIAN_MIRROR, else the mirror that this
@@ -191,9 +198,5 @@ func (l *lab) fetchKernel(ctx context.Context, image string) error {
 	if _, err := l.apt(ctx, "apt-get", "-qq", "download", image); err != nil {
 		return err
 	}
-	packages, err := filepath.Glob(l.path("debs/*.deb"))
-	if err != nil {
-		return err
-	}
-	return l.unpack(ctx, "kernel", packages...)
+	return l.unpackNamed(ctx, image, "kernel")
 }

@@ -22,7 +22,7 @@ func (b *builder) image(ctx context.Context, g guest, kubeconfig []byte) (string
 	files := newArchive()
 	programs := map[string][]string{
 		"init": {"build", "./test/vm/init"},
-		"test": {"test", "-c", "-tags", "vm", "./test/vm/guest/" + g.name},
+		"test": {"test", "-c", "-tags", "vm", "./test/vm/guest/" + g.suite},
 	}
 	if kubeconfig != nil {
 		programs["operator"] = []string{"build", "."}
@@ -82,7 +82,16 @@ func (b *builder) addModules(ctx context.Context, files *archive, g guest) error
 		}
 		files.add("modules/"+name+".ko", 0o644, data)
 	}
-	return nil
+	if g.netdevsim == noNetdevsim {
+		return nil
+	}
+	module, err := b.netdevsimModule(ctx, g.netdevsim)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(module)
+	files.add("modules/netdevsim.ko", 0o644, data)
+	return err
 }
 
 // findModules returns the file of each module by its name with underscores.

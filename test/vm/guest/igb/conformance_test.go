@@ -16,7 +16,7 @@ func TestConformance(t *testing.T) {
 	hosttest.Run(t, hosttest.Device{
 		Open: open, PF: "0000:01:00.0", Driver: "igb", VFDriver: "igbvf", VFDevice: "10ca", MaxMTU: 9216,
 		Capabilities: []hosttest.Capability{
-			hosttest.IOMMU, hosttest.VFIO, hosttest.AdminMAC, hosttest.VFNetdev, hosttest.KernelLog,
+			hosttest.IOMMU, hosttest.VFIO, hosttest.AdminMAC, hosttest.VFNetdev, hosttest.KernelLog, hosttest.Bonding,
 		},
 	})
 }
