@@ -128,9 +128,6 @@ func (f Facts) releaseIfHeld() Act {
 func (f Facts) draining() Step {
 	r := f.record(metav1.ConditionFalse, sriovv1.ReasonDraining, f.drainingMessage())
 	r.StartTime = f.startTime()
-	if f.underWay() {
-		r.Reason, r.Message = f.Recorded.Reason, f.Recorded.Message
-	}
 	return Step{Record: r, Act: Drain}
 }
 

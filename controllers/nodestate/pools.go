@@ -29,7 +29,7 @@ func poolsOf(node map[string]string, pools []sriovv1.SriovNetworkPoolConfig) []*
 // keeps what it has; the pools' conditions say so.
 func RdmaMode(node map[string]string, pools []sriovv1.SriovNetworkPoolConfig, current string) string {
 	invalid := slices.ContainsFunc(pools, func(p sriovv1.SriovNetworkPoolConfig) bool {
-		_, err := poolSelector(&p)
+		_, err := PoolSelector(&p)
 		return err != nil
 	})
 	switch of := poolsOf(node, pools); len(of) {
