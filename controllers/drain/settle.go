@@ -83,7 +83,10 @@ func (f Facts) exceeded(round Round) Step {
 	// Others may go first then.
 	r.WaitingSince = r.RetryTime
 	why := fmt.Sprintf("%d pods were still leaving", round.Remaining)
-	if len(round.Obstacles) > 0 {
+	switch {
+	case f.underWay() && f.Recorded.Reason == sriovv1.ReasonDrainBlocked:
+		why = f.Recorded.Message // what evictions met is known from the round before
+	case len(round.Obstacles) > 0:
 		why = describe(round.Obstacles)
 	}
 	r.Message = fmt.Sprintf("the node was given back after %s and is tried again at %s (attempt %d): %s",
