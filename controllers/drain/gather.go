@@ -33,8 +33,8 @@ type world struct {
 	retryDelay time.Duration
 }
 
-func readWorld(ctx context.Context, c client.Reader, namespace string, retryDelay time.Duration) (world, error) {
-	w := world{now: time.Now().UTC().Truncate(time.Second), namespace: namespace, retryDelay: retryDelay}
+func readWorld(ctx context.Context, c client.Reader, now time.Time, namespace string, retryDelay time.Duration) (world, error) {
+	w := world{now: now.UTC().Truncate(time.Second), namespace: namespace, retryDelay: retryDelay}
 	var err error
 	if w.operator, err = settings.Get(ctx, c, namespace); err != nil {
 		return w, err

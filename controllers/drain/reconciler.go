@@ -47,6 +47,8 @@ type Reconciler struct {
 	Namespace string
 	// RetryDelay is how long a node waits after its first drain that took too long.
 	RetryDelay time.Duration
+	// Now is the clock.
+	Now func() time.Time
 	// Self is the pod in which this runs; empty outside a cluster.
 	Self   types.NamespacedName
 	Memory *Memory
@@ -72,7 +74,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if state == nil {
 		return reconcile.Result{}, r.abandon(ctx, node)
 	}
-	w, err := readWorld(ctx, r.Client, r.Namespace, r.RetryDelay)
+	w, err := readWorld(ctx, r.Client, r.Now(), r.Namespace, r.RetryDelay)
 	if err != nil {
 		return reconcile.Result{}, err
 	}

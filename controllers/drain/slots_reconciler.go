@@ -35,7 +35,9 @@ type Slots struct {
 	Namespace string
 	// RetryDelay is that of Reconciler.
 	RetryDelay time.Duration
-	Memory     *Memory
+	// Now is the clock.
+	Now    func() time.Time
+	Memory *Memory
 }
 
 // candidate is a node of a pool with what a grant needs.
@@ -54,7 +56,7 @@ type census struct {
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Slots) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
-	w, err := readWorld(ctx, r.Client, r.Namespace, r.RetryDelay)
+	w, err := readWorld(ctx, r.Client, r.Now(), r.Namespace, r.RetryDelay)
 	if err != nil {
 		return reconcile.Result{}, err
 	}

@@ -53,13 +53,13 @@ func SetupWithManager(mgr ctrl.Manager, o Options) error {
 	memory := &Memory{}
 	nodes := &Reconciler{
 		Client: mgr.GetClient(), Recorder: o.Recorder, Pods: pods,
-		Namespace: o.Namespace, RetryDelay: o.RetryDelay, Self: o.Self, Memory: memory,
+		Namespace: o.Namespace, RetryDelay: o.RetryDelay, Now: time.Now, Self: o.Self, Memory: memory,
 	}
 	if err := nodes.setup(mgr); err != nil {
 		return err
 	}
 	slots := &Slots{
-		Client: mgr.GetClient(), Recorder: o.Recorder, Namespace: o.Namespace, RetryDelay: o.RetryDelay, Memory: memory,
+		Client: mgr.GetClient(), Recorder: o.Recorder, Namespace: o.Namespace, RetryDelay: o.RetryDelay, Now: time.Now, Memory: memory,
 	}
 	return slots.setup(mgr)
 }
