@@ -168,6 +168,33 @@ const (
 	// AnnotationApprovedPlan on a node state is the hash of the plan that a person
 	// approved, where the pool's approval is Manual.
 	AnnotationApprovedPlan = "sriovnetwork.openshift.io/approved-plan"
+	// AnnotationDrain on a node is there while the node holds a slot of its pool: it is
+	// being drained or drained. The value is the hash of the plan that it got the slot for.
+	AnnotationDrain = "sriovnetwork.openshift.io/drain"
+	// AnnotationDrainCordoned on a node that is being drained tells that we cordoned it,
+	// so that nobody else's cordon is ever taken back.
+	AnnotationDrainCordoned = "sriovnetwork.openshift.io/drain-cordoned"
+	// TaintDrain, with the effect NoSchedule, is on a node while it is being drained: pods of
+	// DaemonSets, which a cordon does not keep away, would be back at once with a VF each.
+	TaintDrain = "sriovnetwork.openshift.io/drain"
+	// AnnotationExternalDrainer on a node state, with the value "true", leaves the draining of
+	// the node to another drainer, which is asked by the annotations below. They are
+	// those of sriov-network-operator, for which such drainers exist.
+	AnnotationExternalDrainer = "sriovnetwork.openshift.io/use-external-drainer"
+	// AnnotationDrainRequest on a node, and AnnotationDrainDesired on its node state,
+	// say what is asked of another drainer: ExternalDrainRequired, ExternalRebootRequired
+	// or ExternalDrainIdle.
+	AnnotationDrainRequest = "sriovnetwork.openshift.io/state"
+	AnnotationDrainDesired = "sriovnetwork.openshift.io/desired-state"
+	// AnnotationDrainCurrent on a node state is the other drainer's answer:
+	// ExternalDrainIdle, ExternalDraining or ExternalDrainComplete.
+	AnnotationDrainCurrent = "sriovnetwork.openshift.io/current-state"
+	// The values of these annotations.
+	ExternalDrainIdle      = "Idle"
+	ExternalDrainRequired  = "Drain_Required"
+	ExternalRebootRequired = "Reboot_Required"
+	ExternalDraining       = "Draining"
+	ExternalDrainComplete  = "DrainComplete"
 	// LabelCapable marks a node with an SR-IOV capable PF, as node-feature-discovery does.
 	LabelCapable = "feature.node.kubernetes.io/network-sriov.capable"
 	// LabelInjectResources on a namespace, with the value "true", has pods of the

@@ -616,6 +616,22 @@ type DrainStatus struct {
 	//
 	// +kubebuilder:validation:MaxLength=128
 	PlanHash string `json:"planHash"`
+	// waitingSince is when the node first had a disruptive plan that it still waits to carry out. Who waits longest is next.
+	//
+	// +optional
+	WaitingSince *metav1.Time `json:"waitingSince,omitempty"`
+	// startTime is when the node was cordoned for this plan; the deadline of the drain counts from it.
+	//
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// failures is how many drains for this plan took longer than the pool allows.
+	//
+	// +optional
+	Failures int32 `json:"failures,omitempty"`
+	// retryTime is when the drain is tried again after it took too long.
+	//
+	// +optional
+	RetryTime *metav1.Time `json:"retryTime,omitempty"`
 }
 
 // SriovNetworkNodeState is the SR-IOV configuration and inventory of the node of the same name.

@@ -12,7 +12,8 @@ type SriovNetworkPoolConfigSpec struct {
 	// +optional
 	NodeSelector *metav1.LabelSelector `json:"nodeSelector,omitempty"`
 	// maxUnavailable is the number, or percentage, of the pool's nodes that may be drained at once. A percentage is rounded
-	// down, to 1 at the least. Unset: no limit in the pool. Nodes in no pool form one with the limit 1.
+	// down, to 1 at the least; 0 and 0% let no node be drained. Unset: no limit in the pool. Nodes in no pool form one with the
+	// limit 1. A node that is not ready, or that somebody else cordoned, counts as one that is unavailable already.
 	//
 	// +optional
 	// +kubebuilder:validation:XIntOrString
@@ -40,6 +41,38 @@ type SriovNetworkPoolConfigSpec struct {
 	// +kubebuilder:validation:Enum=Automatic;Manual
 	// +kubebuilder:default=Automatic
 	Approval string `json:"approval,omitempty"`
+	// drain says how patient the draining of a node is.
+	//
+	// +optional
+	Drain DrainSettings `json:"drain,omitzero"`
+}
+
+// Values of spec.approval of pools.
+const (
+	// ApprovalAutomatic lets disruptive plans run as soon as there is a slot.
+	ApprovalAutomatic = "Automatic"
+	// ApprovalManual holds them until somebody approves each.
+	ApprovalManual = "Manual"
+)
+
+// DefaultDrainDeadlineSeconds is the deadline of a drain where no pool says another.
+const DefaultDrainDeadlineSeconds = 1800
+
+// DrainSettings say how patient the draining of a node is.
+type DrainSettings struct {
+	// deadlineSeconds is how long the pods of a node may take to leave. A node that takes longer is given back: it is
+	// uncordoned, others of the pool get its slot, and it is tried again after a delay that grows from 5 minutes to an hour.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	// +kubebuilder:default=1800
+	DeadlineSeconds *int32 `json:"deadlineSeconds,omitempty"`
+	// force also moves pods away that nobody would create again, and after the deadline deletes those that a
+	// PodDisruptionBudget protects; they then have the deadline once more to end.
+	//
+	// +optional
+	Force bool `json:"force,omitempty"`
 }
 
 // OvsHardwareOffloadConfig names what OpenShift should switch to hardware offload.
@@ -62,6 +95,36 @@ type SriovNetworkPoolConfigStatus struct {
 	//
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// drain is how far the draining of the pool's nodes is.
+	//
+	// +optional
+	Drain *PoolDrainStatus `json:"drain,omitempty"`
+}
+
+// PoolDrainStatus counts nodes of a pool.
+type PoolDrainStatus struct {
+	// nodes that are in this pool and no other, and run the daemon.
+	Nodes int32 `json:"nodes"`
+	// maxUnavailable is how many of them may be unavailable at once.
+	MaxUnavailable int32 `json:"maxUnavailable"`
+	// unavailable nodes: those being drained, those that are not ready, and those that somebody else cordoned.
+	Unavailable int32 `json:"unavailable"`
+	// draining nodes hold a slot: they are cordoned until their plan is carried out.
+	Draining int32 `json:"draining"`
+	// waiting nodes have a disruptive plan and no slot yet.
+	Waiting int32 `json:"waiting"`
+	// drainingNodes are the names of nodes that hold a slot, in alphabetical order; at most 16.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	DrainingNodes []string `json:"drainingNodes,omitempty"`
+	// message says why nodes wait although the drains in progress alone would let them go on.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Message string `json:"message,omitempty"`
 }
 
 // SriovNetworkPoolConfig is a pool of nodes that are drained together and share settings.
@@ -73,6 +136,8 @@ type SriovNetworkPoolConfigStatus struct {
 // +kubebuilder:printcolumn:name="APPROVAL",type=string,JSONPath=`.spec.approval`
 // +kubebuilder:printcolumn:name="READY",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="REASON",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="DRAINING",type=integer,JSONPath=`.status.drain.draining`
+// +kubebuilder:printcolumn:name="WAITING",type=integer,JSONPath=`.status.drain.waiting`
 // +kubebuilder:printcolumn:name="RDMA",type=string,priority=1,JSONPath=`.spec.rdmaMode`
 // +kubebuilder:printcolumn:name="MESSAGE",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="AGE",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -1,11 +1,13 @@
 package manager
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sriov-offload/sriov-offload-operator/controllers/drain"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/network"
 )
 
@@ -15,11 +17,11 @@ func NewCleanupCommand() *cobra.Command {
 	var kubeconfig string
 	c := &cobra.Command{
 		Use:   "cleanup",
-		Short: "Let go of networks when the operator is uninstalled",
+		Short: "Let go of networks and nodes when the operator is uninstalled",
 		Long: `Cleanup removes the operator's finalizer from all networks, so that they can be
-deleted without it. It does not delete anything: what was made for networks
-stays, with the pods that use it. Stop the manager first, or it sets the
-finalizers again.`,
+deleted without it, and uncordons the nodes that the operator cordoned for a
+drain. It does not delete anything: what was made for networks stays, with the
+pods that use it. Stop the manager first, or it does its work again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := restConfig(kubeconfig)
@@ -34,12 +36,10 @@ finalizers again.`,
 			if err != nil {
 				return fmt.Errorf("connecting to the API server: %w", err)
 			}
-			released, err := network.Release(cmd.Context(), c)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "released %d networks\n", released)
-			return err
+			released, errNetworks := network.Release(cmd.Context(), c)
+			given, errNodes := drain.GiveBack(cmd.Context(), c)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "released %d networks, gave back %d nodes\n", released, given)
+			return errors.Join(errNetworks, errNodes, err)
 		},
 	}
 	c.Flags().StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file (default: KUBECONFIG, else the pod's service account)")

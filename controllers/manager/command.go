@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/sriov-offload/sriov-offload-operator/controllers/drain"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/injector"
 )
 
@@ -25,6 +26,8 @@ const (
 	// them for a cluster without a way out does.
 	operatorImageVariable = "RELATED_IMAGE_OPERATOR"
 	pluginImageVariable   = "RELATED_IMAGE_DEVICE_PLUGIN"
+	// podVariable is set to the pod's own name in our manifests.
+	podVariable = "POD_NAME"
 	// namespaceFile is in every pod with a service account.
 	namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 )
@@ -42,6 +45,7 @@ func NewCommand() *cobra.Command {
 			if o.Namespace, err = namespace(o.Namespace); err != nil {
 				return err
 			}
+			o.PodName = os.Getenv(podVariable)
 			if o.Config, err = restConfig(kubeconfig); err != nil {
 				return err
 			}
@@ -53,6 +57,7 @@ func NewCommand() *cobra.Command {
 	f.StringVar(&o.Namespace, "namespace", "", "namespace of the operator and its objects (default: "+namespaceVariable+", else the pod's own)")
 	f.BoolVar(&o.LeaderElection, "leader-elect", false, "let one of several managers work at a time")
 	f.DurationVar(&o.RemovalDelay, "node-state-removal-delay", DefaultRemovalDelay, "how long the state of a node that left is kept")
+	f.DurationVar(&o.DrainRetryDelay, "drain-retry-delay", drain.DefaultRetryDelay, "how long a node waits after its first drain that took too long; twice as long after each further one, up to an hour")
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8443", `address of the metrics endpoint, "0" for none`)
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics by HTTPS, to those who may read them")
 	f.StringVar(&o.MetricsCertPath, "metrics-cert-path", "", "folder with tls.crt and tls.key of the metrics endpoint (default: self-signed)")

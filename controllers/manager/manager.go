@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -27,6 +28,7 @@ import (
 
 	"github.com/sriov-offload/sriov-offload-operator/controllers/components"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/deviceplugin"
+	"github.com/sriov-offload/sriov-offload-operator/controllers/drain"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/fleet"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/injector"
 	"github.com/sriov-offload/sriov-offload-operator/controllers/network"
@@ -73,6 +75,12 @@ type Options struct {
 	// Images of what is deployed on nodes. Without the operator's own image
 	// nothing is deployed: somebody else runs the daemon.
 	Images components.Images
+	// DrainRetryDelay is how long a node waits after its first drain that took too
+	// long; 0 means drain.DefaultRetryDelay.
+	DrainRetryDelay time.Duration
+	// PodName is the pod in which the manager runs, which it never evicts; empty
+	// outside a cluster.
+	PodName string
 	// ProbeBindAddress is where /healthz and /readyz are; empty or "0" for nowhere.
 	ProbeBindAddress string
 }
@@ -150,6 +158,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 			return err
 		}
 	}
+	recorder := mgr.GetEventRecorder("sriov-offload-operator")
 	return errors.Join(
 		network.SetupWithManager(ctx, mgr, whole, o.Namespace),
 		(&nodestate.Reconciler{
@@ -159,13 +168,17 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		(&policy.Reconciler{Client: mgr.GetClient(), Namespace: o.Namespace, Fleet: shared}).SetupWithManager(mgr),
 		(&deviceplugin.Reconciler{
 			Client: mgr.GetClient(), Namespace: o.Namespace,
-			Recorder: mgr.GetEventRecorder("sriov-offload-operator"),
+			Recorder: recorder,
 		}).SetupWithManager(mgr),
+		drain.SetupWithManager(mgr, drain.Options{
+			Namespace: o.Namespace, RetryDelay: o.DrainRetryDelay, Recorder: recorder,
+			Self: types.NamespacedName{Namespace: o.Namespace, Name: o.PodName},
+		}),
 	)
 }
 
 // cacheOptions keep in memory what the controllers read and no more: our kinds
-// of one namespace, our ConfigMaps, and the labels of nodes.
+// of one namespace, our ConfigMaps, and of nodes their labels and whether they take pods.
 func cacheOptions(namespace string) cache.Options {
 	return cache.Options{
 		DefaultNamespaces: map[string]cache.Config{namespace: {}},

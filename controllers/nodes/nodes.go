@@ -49,23 +49,40 @@ func List(ctx context.Context, c client.Reader) ([]metav1.PartialObjectMetadata,
 // capableField is how managed fields spell the label.
 const capableField = `"f:` + sriovv1.LabelCapable + `"`
 
-// AnnotationTunnelInterface is the one annotation of nodes that somebody here
-// reads: by it, Kube-OVN's tunnels end on another interface than elsewhere.
+// AnnotationTunnelInterface tells that Kube-OVN's tunnels end on another interface
+// of the node than elsewhere.
 const AnnotationTunnelInterface = "ovn.kubernetes.io/tunnel_interface"
+
+// readAnnotations are the annotations of nodes that somebody here reads.
+func readAnnotations() []string {
+	return []string{
+		AnnotationTunnelInterface,
+		sriovv1.AnnotationDrain, sriovv1.AnnotationDrainCordoned, sriovv1.AnnotationDrainRequest,
+	}
+}
 
 // Transform drops what nobody here reads before a node enters the cache:
 // other annotations, owner references, and managed fields other than those of the
-// label network-sriov.capable.
+// label network-sriov.capable; and of a whole node everything but whether pods may
+// be scheduled to it and whether it is ready.
 func Transform(in any) (any, error) {
 	n, ok := in.(client.Object)
 	if !ok {
 		return in, nil
 	}
-	if tunnel, found := n.GetAnnotations()[AnnotationTunnelInterface]; found {
-		n.SetAnnotations(map[string]string{AnnotationTunnelInterface: tunnel})
-	} else {
-		n.SetAnnotations(nil)
+	if whole, ok := n.(*corev1.Node); ok {
+		strip(whole)
 	}
+	var annotations map[string]string
+	for _, key := range readAnnotations() {
+		if value, found := n.GetAnnotations()[key]; found {
+			if annotations == nil {
+				annotations = map[string]string{}
+			}
+			annotations[key] = value
+		}
+	}
+	n.SetAnnotations(annotations)
 	n.SetOwnerReferences(nil)
 	n.SetFinalizers(nil)
 	var kept []metav1.ManagedFieldsEntry
@@ -81,6 +98,17 @@ func Transform(in any) (any, error) {
 	}
 	n.SetManagedFields(kept)
 	return n, nil
+}
+
+func strip(n *corev1.Node) {
+	n.Spec = corev1.NodeSpec{Unschedulable: n.Spec.Unschedulable, Taints: n.Spec.Taints}
+	var ready []corev1.NodeCondition
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			ready = []corev1.NodeCondition{{Type: c.Type, Status: c.Status}}
+		}
+	}
+	n.Status = corev1.NodeStatus{Conditions: ready}
 }
 
 // CapableLabelOwner returns a field manager other than the given one that owns

@@ -48,9 +48,9 @@ func (r *PoolReconciler) Reconcile(ctx context.Context, req reconcile.Request) (
 	if err := r.Client.List(ctx, all, client.InNamespace(r.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return reconcile.Result{}, fmt.Errorf("listing pools: %w", err)
 	}
-	_, invalid := poolSelector(pool)
+	_, invalid := PoolSelector(pool)
 	desired := poolStatus(pool, poolConditions(pool, invalid, overlaps(pool.Name, all.Items, managed)))
-	if equality.Semantic.DeepEqual(pool.Status, desired) {
+	if pool.Status.ObservedGeneration == desired.ObservedGeneration && equality.Semantic.DeepEqual(pool.Status.Conditions, desired.Conditions) {
 		return reconcile.Result{}, nil
 	}
 	written := &sriovv1.SriovNetworkPoolConfig{
@@ -83,9 +83,11 @@ func (r *PoolReconciler) managedNodes(ctx context.Context) ([]metav1.PartialObje
 	return managed, nil
 }
 
-// poolStatus keeps transition times of conditions whose status stays.
+// poolStatus keeps transition times of conditions whose status stays. It is
+// without the counts of drains, which have another writer.
 func poolStatus(pool *sriovv1.SriovNetworkPoolConfig, conditions []metav1.Condition) sriovv1.SriovNetworkPoolConfigStatus {
 	status := *pool.Status.DeepCopy()
+	status.Drain = nil
 	status.ObservedGeneration = pool.Generation
 	for _, c := range conditions {
 		meta.SetStatusCondition(&status.Conditions, c)

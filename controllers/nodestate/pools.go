@@ -16,7 +16,7 @@ import (
 func poolsOf(node map[string]string, pools []sriovv1.SriovNetworkPoolConfig) []*sriovv1.SriovNetworkPoolConfig {
 	var of []*sriovv1.SriovNetworkPoolConfig
 	for i := range pools {
-		selector, err := poolSelector(&pools[i])
+		selector, err := PoolSelector(&pools[i])
 		if err == nil && selector.Matches(labels.Set(node)) {
 			of = append(of, &pools[i])
 		}
@@ -29,7 +29,7 @@ func poolsOf(node map[string]string, pools []sriovv1.SriovNetworkPoolConfig) []*
 // keeps what it has; the pools' conditions say so.
 func RdmaMode(node map[string]string, pools []sriovv1.SriovNetworkPoolConfig, current string) string {
 	invalid := slices.ContainsFunc(pools, func(p sriovv1.SriovNetworkPoolConfig) bool {
-		_, err := poolSelector(&p)
+		_, err := PoolSelector(&p)
 		return err != nil
 	})
 	switch of := poolsOf(node, pools); len(of) {
@@ -52,8 +52,8 @@ func AllowNodeNetwork(node map[string]string, pools []sriovv1.SriovNetworkPoolCo
 	return len(of) == 1 && of[0].Spec.AllowNodeNetwork
 }
 
-// poolSelector reads an unset selector as every node.
-func poolSelector(pool *sriovv1.SriovNetworkPoolConfig) (labels.Selector, error) {
+// PoolSelector is the selector of the nodes of a pool; an unset one is for every node.
+func PoolSelector(pool *sriovv1.SriovNetworkPoolConfig) (labels.Selector, error) {
 	if pool.Spec.NodeSelector == nil {
 		return labels.Everything(), nil
 	}

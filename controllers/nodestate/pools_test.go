@@ -74,7 +74,7 @@ func TestAllowNodeNetwork(t *testing.T) {
 }
 
 func TestPoolConditions(t *testing.T) {
-	_, invalid := poolSelector(new(pool("p", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: "Near"}}})))
+	_, invalid := PoolSelector(new(pool("p", &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "k", Operator: "Near"}}})))
 	openshift := pool("p", nil)
 	openshift.Spec.OvsHardwareOffloadConfig.Name = "worker"
 	many := make([]overlap, 7)

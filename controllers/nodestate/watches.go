@@ -104,7 +104,7 @@ func (r *Reconciler) nodesOfPool(ctx context.Context, obj client.Object) []recon
 	if !ok {
 		return nil
 	}
-	selector, err := poolSelector(pool)
+	selector, err := PoolSelector(pool)
 	if err != nil {
 		return nil // the pool's conditions say so
 	}

@@ -21,6 +21,8 @@ type Settings struct {
 	DaemonNodes map[string]string
 	// Systemd tells that nodes are configured at boot too, by units of their own.
 	Systemd bool
+	// DisableDrain lets disruptive plans run without moving pods away.
+	DisableDrain bool
 }
 
 // Get reads the settings of the operator in a namespace.
@@ -45,6 +47,7 @@ func From(config *sriovv1.SriovOperatorConfig) Settings {
 		s.ResourcePrefix = config.Spec.ResourcePrefix
 	}
 	s.DaemonNodes = config.Spec.ConfigDaemonNodeSelector
+	s.DisableDrain = config.Spec.DisableDrain
 	s.Systemd = config.Spec.ConfigurationMode == sriovv1.ConfigurationSystemd
 	return s
 }

@@ -57,7 +57,7 @@ var _ = Describe("a CRD", func() {
 		Entry(nil, "sriovoperatorconfigs", "soc", columns{
 			always: []string{"READY", "REASON", "AGE"}, wide: []string{"MODE", "PREFIX", "MESSAGE"}}),
 		Entry(nil, "sriovnetworkpoolconfigs", "snpc", columns{
-			always: []string{"MAX-UNAVAILABLE", "APPROVAL", "READY", "REASON", "AGE"}, wide: []string{"RDMA", "MESSAGE"}}),
+			always: []string{"MAX-UNAVAILABLE", "APPROVAL", "READY", "REASON", "DRAINING", "WAITING", "AGE"}, wide: []string{"RDMA", "MESSAGE"}}),
 	)
 
 	It("prints the VFs of all PFs of a node", func(ctx SpecContext) {

@@ -32,4 +32,5 @@ var _ = DescribeTable("the API server fills in exactly the documented defaults",
 		`{portMappings: true, kubeOVN: {mode: overlay, serverSocket: /run/openvswitch/kube-ovn-daemon.sock}}`),
 	Entry("the configuration", "SriovOperatorConfig", `{}`, `{configurationMode: daemon, resourcePrefix: openshift.io}`),
 	Entry("a pool: no maxUnavailable, no nodeSelector", "SriovNetworkPoolConfig", `{}`, `{approval: Automatic}`),
+	Entry("a drain: half an hour", "SriovNetworkPoolConfig", `{drain: {force: true}}`, `{approval: Automatic, drain: {force: true, deadlineSeconds: 1800}}`),
 )

@@ -212,6 +212,8 @@ var _ = DescribeTable("a single-object rule refuses",
 	refused("SriovNetworkPoolConfig", `{maxUnavailable: 101%}`, "spec.maxUnavailable", "a percentage from 0% to 100%"),
 	refused("SriovNetworkPoolConfig", `{maxUnavailable: half}`, "spec.maxUnavailable", "a percentage"),
 	refused("SriovNetworkPoolConfig", `{rdmaMode: both}`, "spec.rdmaMode", "shared", "exclusive"),
+	refused("SriovNetworkPoolConfig", `{drain: {deadlineSeconds: 0}}`, "spec.drain.deadlineSeconds", "greater than or equal to 1"),
+	refused("SriovNetworkPoolConfig", `{drain: {deadlineSeconds: 604801}}`, "spec.drain.deadlineSeconds", "less than or equal to 604800"),
 	refused("SriovNetworkPoolConfig", `{approval: Later}`, "spec.approval", "Automatic", "Manual"),
 )
 
@@ -252,6 +254,7 @@ var _ = DescribeTable("a single-object rule accepts",
 	accepted("OffloadNetwork", `{kubeOVN: {mode: underlay, subnet: {cidrBlock: "10.0.0.0/8,fd00::/64", gateway: "10.0.0.1,fd00::1", defaultInterface: bond1, vlanID: 4094, excludeIPs: ["10.0.0.1..10.0.0.9", "fd00::1"]}}}`),
 	accepted("SriovOperatorConfig", `{featureGates: {whatever: true}, configDaemonEnvVars: {A_1: "x"}, disablePlugins: [mellanox]}`),
 	accepted("SriovNetworkPoolConfig", `{maxUnavailable: 0}`),
+	accepted("SriovNetworkPoolConfig", `{drain: {deadlineSeconds: 600, force: true}}`),
 	accepted("SriovNetworkPoolConfig", `{maxUnavailable: 100%}`),
 	accepted("SriovNetworkPoolConfig", `{maxUnavailable: 5, nodeSelector: {matchExpressions: [{key: a, operator: Exists}]}, ovsHardwareOffloadConfig: {name: mcp}}`),
 )
