@@ -112,17 +112,12 @@ func (r *Reconciler) remove(ctx context.Context, fates []PodFate) ([]Obstacle, e
 			break
 		}
 		tried++
-		var err error
-		if f.Fate == Delete {
-			err = helper.DeletePod(*f.Pod)
-		} else {
-			err = helper.EvictPod(*f.Pod, policyv1.SchemeGroupVersion)
-		}
-		if err == nil {
+		refusal := removePod(helper, f)
+		if refusal == nil {
 			log.FromContext(ctx).Info("moving a pod away", "pod", nameOf(f.Pod), "eviction", f.Fate == Evict)
 			continue
 		}
-		why, err := r.explain(ctx, f.Pod, err, budgets)
+		why, err := r.explain(ctx, f.Pod, refusal, budgets)
 		if err != nil {
 			return nil, err
 		}
@@ -177,4 +172,11 @@ func blockedBy(pod *corev1.Pod, budgets []policyv1.PodDisruptionBudget, refused 
 		return "it cannot be evicted: " + refused.Error()
 	}
 	return strings.Join(of, ", ") + " does not let it go"
+}
+
+func removePod(helper *kubectldrain.Helper, f PodFate) error {
+	if f.Fate == Delete {
+		return helper.DeletePod(*f.Pod)
+	}
+	return helper.EvictPod(*f.Pod, policyv1.SchemeGroupVersion)
 }

@@ -67,13 +67,21 @@ func (w world) facts(node *corev1.Node, state *sriovv1.SriovNetworkNodeState) Fa
 	return f
 }
 
+// get reads an object of the cache, and tells whether there is one.
+func get(ctx context.Context, c client.Reader, key client.ObjectKey, into client.Object) (found bool, err error) {
+	err = c.Get(ctx, key, into, client.UnsafeDisableDeepCopy)
+	return err == nil, client.IgnoreNotFound(err)
+}
+
 // node returns a node, or nil if there is none. It must not be changed.
 func (m *Memory) node(ctx context.Context, c client.Reader, name string) (*corev1.Node, error) {
 	key := client.ObjectKey{Name: name}
 	cached := &corev1.Node{}
-	if err := c.Get(ctx, key, cached, client.UnsafeDisableDeepCopy); client.IgnoreNotFound(err) != nil {
+	found, err := get(ctx, c, key, cached)
+	if err != nil {
 		return nil, fmt.Errorf("getting node %s: %w", name, err)
-	} else if err != nil {
+	}
+	if !found {
 		m.nodes.Forget(key)
 		return nil, nil
 	}
@@ -84,9 +92,11 @@ func (m *Memory) node(ctx context.Context, c client.Reader, name string) (*corev
 // state returns the state of a node, or nil if there is none. It must not be changed.
 func (m *Memory) state(ctx context.Context, c client.Reader, key client.ObjectKey) (*sriovv1.SriovNetworkNodeState, error) {
 	cached := &sriovv1.SriovNetworkNodeState{}
-	if err := c.Get(ctx, key, cached, client.UnsafeDisableDeepCopy); client.IgnoreNotFound(err) != nil {
+	found, err := get(ctx, c, key, cached)
+	if err != nil {
 		return nil, fmt.Errorf("getting node state %s: %w", key, err)
-	} else if err != nil {
+	}
+	if !found {
 		m.states.Forget(key)
 		return nil, nil
 	}

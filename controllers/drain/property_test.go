@@ -51,7 +51,6 @@ type fleetRun struct {
 	limits  map[string]int  // by pool
 	admin   map[string]bool // nodes that an administrator cordoned
 	hashes  map[string]map[string]bool
-	plans   int
 }
 
 func newFleetRun(t *rapid.T) *fleetRun {

@@ -348,14 +348,13 @@ func (s *store) remove(name string, evict bool) error {
 }
 
 // addPod of a ReplicaSet, or of a DaemonSet, on a node.
-func (s *store) addPod(node, name, owner string) string {
+func (s *store) addPod(node, name, owner string) {
 	yes := true
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "pods", Name: name, OwnerReferences: []metav1.OwnerReference{{Kind: owner, Name: "owner", Controller: &yes}}},
 		Spec:       corev1.PodSpec{NodeName: node},
 	}
 	s.pods[nameOf(p)] = p
-	return nameOf(p)
 }
 
 // seconds after some time, with the precision of what is recorded.

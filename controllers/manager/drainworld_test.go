@@ -193,8 +193,8 @@ func (d *drained) pod(ctx context.Context, node, name string, change ...func(*co
 }
 
 // budget protects the pods with a label app, and says, as the disruption controller
-// would, how many of them may go.
-func (d *drained) budget(ctx context.Context, name, app string, allowed int32) *policyv1.PodDisruptionBudget {
+// would, that none of them may go.
+func (d *drained) budget(ctx context.Context, name, app string) *policyv1.PodDisruptionBudget {
 	GinkgoHelper()
 	all := intstr.FromString("100%")
 	b := &policyv1.PodDisruptionBudget{
@@ -202,7 +202,7 @@ func (d *drained) budget(ctx context.Context, name, app string, allowed int32) *
 		Spec:       policyv1.PodDisruptionBudgetSpec{MinAvailable: &all, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}},
 	}
 	Expect(c.Create(ctx, b)).To(Succeed())
-	d.allow(ctx, b, allowed)
+	d.allow(ctx, b, 0)
 	return b
 }
 
