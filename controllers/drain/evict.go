@@ -112,12 +112,7 @@ func (r *Reconciler) remove(ctx context.Context, fates []PodFate) ([]Obstacle, e
 			break
 		}
 		tried++
-		refusal := removePod(helper, f)
-		if refusal == nil {
-			log.FromContext(ctx).Info("moving a pod away", "pod", nameOf(f.Pod), "eviction", f.Fate == Evict)
-			continue
-		}
-		why, err := r.explain(ctx, f.Pod, refusal, budgets)
+		why, err := r.attempt(ctx, helper, f, budgets)
 		if err != nil {
 			return nil, err
 		}
@@ -172,6 +167,15 @@ func blockedBy(pod *corev1.Pod, budgets []policyv1.PodDisruptionBudget, refused 
 		return "it cannot be evicted: " + refused.Error()
 	}
 	return strings.Join(of, ", ") + " does not let it go"
+}
+
+// attempt removes a pod, or says why that is refused.
+func (r *Reconciler) attempt(ctx context.Context, helper *kubectldrain.Helper, f PodFate, budgets map[string][]policyv1.PodDisruptionBudget) (why string, err error) {
+	if refusal := removePod(helper, f); refusal != nil {
+		return r.explain(ctx, f.Pod, refusal, budgets)
+	}
+	log.FromContext(ctx).Info("moving a pod away", "pod", nameOf(f.Pod), "eviction", f.Fate == Evict)
+	return "", nil
 }
 
 func removePod(helper *kubectldrain.Helper, f PodFate) error {
