@@ -120,7 +120,7 @@ func (r *Reconciler) remove(ctx context.Context, fates []PodFate) ([]Obstacle, e
 			obstacles = append(obstacles, Obstacle{Pod: nameOf(f.Pod), Why: why})
 		}
 	}
-	return obstacles, nil
+	return obstacles, nil //nolint:nilerr // a round that ended is no error: the next one goes on
 }
 
 // explain says why a pod was not evicted; nothing if it is gone, or leaves with its namespace.
