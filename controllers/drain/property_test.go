@@ -217,7 +217,7 @@ func (f *fleetRun) check() {
 		if r.Reason == sriovv1.ReasonDrained && !h.Held {
 			f.t.Fatalf("node %s is said to be drained for plan %s and holds no slot", name, r.PlanHash)
 		}
-		if f.drained(f.states[name]) && r.Reason == sriovv1.ReasonDrained && f.fresh(name) {
+		if f.drained(f.states[name]) && r.Reason == sriovv1.ReasonDrained && f.knows(f.process, name) {
 			for _, pod := range f.states[name].Status.Plan.AffectedPods {
 				if p := f.pods[pod]; p != nil && p.Spec.NodeName == name {
 					f.t.Fatalf("node %s is said to be drained for plan %s, and pod %s is on it", name, r.PlanHash, pod)
@@ -243,9 +243,9 @@ func (f *fleetRun) checkEviction(pod *corev1.Pod) {
 		f.t.Fatalf("pod %s is evicted, and the node state says %s", nameOf(pod), r.Reason)
 	case !f.hashes[name][r.PlanHash]:
 		f.t.Fatalf("pod %s is evicted for plan %q, which node %s never had", nameOf(pod), r.PlanHash, name)
-	case f.fresh(name) && (plan == nil || plan.Hash != r.PlanHash):
+	case f.knows(f.process, name) && (plan == nil || plan.Hash != r.PlanHash):
 		f.t.Fatalf("pod %s is evicted for plan %q of node %s, which has another one", nameOf(pod), r.PlanHash, name)
-	case f.fresh(name) && !plan.wholeNode() && !plan.affects(pod):
+	case f.knows(f.process, name) && !plan.wholeNode() && !plan.affects(pod):
 		f.t.Fatalf("pod %s is evicted and not affected", nameOf(pod))
 	case pod.Name == name+"-agent":
 		f.t.Fatalf("pod %s of a DaemonSet is evicted without need", nameOf(pod))

@@ -111,9 +111,14 @@ func (s *store) catchUp(names ...string) {
 	}
 }
 
-// fresh tells whether the cache knows the state of a node as it is.
-func (s *store) fresh(name string) bool {
-	return s.cachedStates[name].ResourceVersion == s.states[name].ResourceVersion
+// knows tells whether a manager knows the state of a node as it is.
+func (s *store) knows(p process, name string) bool {
+	if p.nodes == nil {
+		return false
+	}
+	cached := s.cachedStates[name]
+	known, _ := p.nodes.Memory.states.Of(client.ObjectKeyFromObject(cached), cached, true)
+	return known.ResourceVersion == s.states[name].ResourceVersion
 }
 
 func (s *store) next() string {
