@@ -12,7 +12,7 @@
 //   - apiVersion, kind, name, namespace and, if set, uid;
 //   - for Apply: labels, annotations, owner references, finalizers and every
 //     top-level field other than status that is not empty;
-//   - for ApplyStatus: status.
+//   - for ApplyStatus: status, for ApplyStatusFields those of its fields.
 //
 // Values inside spec and status are sent as their JSON tags say; null members of
 // objects are dropped.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
@@ -41,6 +44,24 @@ func ApplyStatus(ctx context.Context, c client.Client, obj client.Object, owner 
 	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), owner, client.ForceOwnership)
 	if err != nil {
 		return fmt.Errorf("applying the status of %s %s: %w", u.GetKind(), client.ObjectKeyFromObject(obj), err)
+	}
+	return takeAnswer(obj, u)
+}
+
+// ApplyStatusFields is ApplyStatus for some fields of the status: others belong to
+// other managers, and those that are sent even if they are empty would be taken
+// from them.
+func ApplyStatusFields(ctx context.Context, c client.Client, obj client.Object, owner client.FieldOwner, fields ...string) error {
+	u, err := Status(c, obj)
+	if err != nil {
+		return err
+	}
+	if status, ok := u.Object["status"].(map[string]any); ok {
+		maps.DeleteFunc(status, func(field string, _ any) bool { return !slices.Contains(fields, field) })
+	}
+	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), owner, client.ForceOwnership)
+	if err != nil {
+		return fmt.Errorf("applying %s of the status of %s %s: %w", strings.Join(fields, " and "), u.GetKind(), client.ObjectKeyFromObject(obj), err)
 	}
 	return takeAnswer(obj, u)
 }

@@ -130,7 +130,7 @@ func (r *Reconciler) write(ctx context.Context, s *subject, now Record) (upToDat
 		Status:     now.status(s.state.Status.Conditions, s.state.Generation),
 	}
 	key := client.ObjectKeyFromObject(s.state)
-	if err := ssa.ApplyStatus(ctx, r.Client, answer, FieldOwner); err != nil {
+	if err := ssa.ApplyStatusFields(ctx, r.Client, answer, FieldOwner, "conditions", "drain"); err != nil {
 		r.Memory.states.Forget(key)
 		return false, err
 	}

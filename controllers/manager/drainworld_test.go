@@ -98,6 +98,9 @@ func (d *drained) daemon(ctx context.Context, e watch.Event) {
 	d.propose(ctx, s.Name, nil)
 }
 
+// daemonsVFs is what the daemons say of their VFs, which is nobody else's to write.
+const daemonsVFs = 4
+
 // check what the manager claims.
 func (d *drained) check(ctx context.Context, s *sriovv1.SriovNetworkNodeState) {
 	node := &corev1.Node{}
@@ -106,6 +109,9 @@ func (d *drained) check(ctx context.Context, s *sriovv1.SriovNetworkNodeState) {
 	}
 	if !node.Spec.Unschedulable {
 		d.violated("node %s is drained and not cordoned", s.Name)
+	}
+	if s.Status.NumVfs != daemonsVFs {
+		d.violated("node %s: the manager wrote status.numVfs %d", s.Name, s.Status.NumVfs)
 	}
 	for _, pod := range s.Status.Plan.AffectedPods {
 		if on := d.podOn(ctx, pod); on == s.Name {
@@ -127,7 +133,7 @@ func (d *drained) podOn(ctx context.Context, name string) string {
 func (d *drained) propose(ctx context.Context, node string, plan *sriovv1.PlanStatus) {
 	s := &sriovv1.SriovNetworkNodeState{
 		ObjectMeta: metav1.ObjectMeta{Namespace: d.namespace, Name: node},
-		Status:     sriovv1.SriovNetworkNodeStateStatus{Plan: plan},
+		Status:     sriovv1.SriovNetworkNodeStateStatus{Plan: plan, NumVfs: daemonsVFs},
 	}
 	if err := ssa.ApplyStatus(ctx, c, s, daemon); err != nil && ctx.Err() == nil {
 		d.violated("daemon of %s: %v", node, err)
