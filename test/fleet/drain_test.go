@@ -48,10 +48,13 @@ var _ = Describe("A daemon with a disruptive plan", Ordered, func() {
 	}
 	want := func(ctx context.Context, vfs int) {
 		GinkgoHelper()
-		s := get(ctx)
-		s.Spec.ComputedFrom = fmt.Sprint(vfs)
-		s.Spec.Interfaces = []sriovv1.Interface{{PCIAddress: "0000:5f:00.0", Name: "ens41f0np0", NumVfs: vfs}}
-		Expect(running.Client.Update(ctx, &s)).To(Succeed())
+		// The daemon writes the status meanwhile.
+		Eventually(func(ctx context.Context) error {
+			s := get(ctx)
+			s.Spec.ComputedFrom = fmt.Sprint(vfs)
+			s.Spec.Interfaces = []sriovv1.Interface{{PCIAddress: "0000:5f:00.0", Name: "ens41f0np0", NumVfs: vfs}}
+			return running.Client.Update(ctx, &s)
+		}).WithContext(ctx).Should(Succeed())
 	}
 	numVfs := func(ctx context.Context) int { return get(ctx).Status.NumVfs }
 
