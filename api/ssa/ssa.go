@@ -7,7 +7,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
@@ -41,11 +40,7 @@ func ApplyStatus(ctx context.Context, c client.Client, obj client.Object, owner 
 	if err != nil {
 		return err
 	}
-	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), owner, client.ForceOwnership)
-	if err != nil {
-		return fmt.Errorf("applying the status of %s %s: %w", u.GetKind(), client.ObjectKeyFromObject(obj), err)
-	}
-	return takeAnswer(obj, u)
+	return applyStatus(ctx, c, obj, u, owner)
 }
 
 // ApplyStatusFields is ApplyStatus for some fields of the status: others belong to
@@ -59,9 +54,13 @@ func ApplyStatusFields(ctx context.Context, c client.Client, obj client.Object, 
 	if status, ok := u.Object["status"].(map[string]any); ok {
 		maps.DeleteFunc(status, func(field string, _ any) bool { return !slices.Contains(fields, field) })
 	}
-	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), owner, client.ForceOwnership)
+	return applyStatus(ctx, c, obj, u, owner)
+}
+
+func applyStatus(ctx context.Context, c client.Client, obj client.Object, u *unstructured.Unstructured, owner client.FieldOwner) error {
+	err := c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), owner, client.ForceOwnership)
 	if err != nil {
-		return fmt.Errorf("applying %s of the status of %s %s: %w", strings.Join(fields, " and "), u.GetKind(), client.ObjectKeyFromObject(obj), err)
+		return fmt.Errorf("applying the status of %s %s: %w", u.GetKind(), client.ObjectKeyFromObject(obj), err)
 	}
 	return takeAnswer(obj, u)
 }
