@@ -14,7 +14,6 @@ import (
 
 const (
 	commandLine = "proc/cmdline"
-	osRelease   = "proc/sys/kernel/osrelease"
 	acpiTables  = "sys/firmware/acpi/tables"
 	loaded      = "sys/module"
 	modules     = "lib/modules"
@@ -83,7 +82,7 @@ func loadable(ctx context.Context, files host.FS) []string {
 		return nil
 	}
 	missing := slices.DeleteFunc(interesting(), func(m string) bool { return slices.Contains(there, m) })
-	release, err := files.ReadFile(ctx, osRelease)
+	release, err := files.ReadFile(ctx, osrelease)
 	if err != nil || len(missing) == 0 {
 		return nil
 	}
