@@ -290,7 +290,7 @@ func (m *machineWork) drivers() {
 		}
 		key := driverKey(&m.in.Spec, pf)
 		switch {
-		case !m.inSpec(pf), !m.busy(pf) && need.BootID != m.in.Observed.BootID:
+		case !m.in.wants(pf), !m.busy(pf) && need.BootID != m.in.Observed.BootID:
 			m.plan.Unneeded = append(m.plan.Unneeded, pf)
 			continue
 		case need.BootID == m.in.Observed.BootID:
@@ -303,10 +303,6 @@ func (m *machineWork) drivers() {
 // driverKey is the key of a reboot for a PF's driver.
 func driverKey(spec *sriovv1.SriovNetworkNodeStateSpec, pf string) string {
 	return "driver " + pf + " " + wantOf(spec, pf)
-}
-
-func (m *machineWork) inSpec(pf string) bool {
-	return slices.ContainsFunc(m.in.Spec.Interfaces, func(i sriovv1.Interface) bool { return i.PCIAddress == pf })
 }
 
 // finish plans the reboot for the reasons that have not had one yet. A reason that
