@@ -28,9 +28,7 @@ const workers = 4
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	byName := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, obj client.Object) []reconcile.Request {
-		return []reconcile.Request{request(obj.GetName())}
-	})
+	byName := handler.EnqueueRequestsFromMapFunc(nodes.Named)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("deviceplugin").
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).

@@ -23,6 +23,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	sriovv1 "github.com/sriov-offload/sriov-offload-operator/api/v1"
+
+	"github.com/sriov-offload/sriov-offload-operator/controllers/nodes"
 )
 
 // workers is how many nodes are worked on at a time. None of them blocks, so that
@@ -51,11 +53,11 @@ func SetupWithManager(mgr ctrl.Manager, o Options) error {
 		o.RetryDelay = DefaultRetryDelay
 	}
 	memory := &Memory{}
-	nodes := &Reconciler{
+	drains := &Reconciler{
 		Client: mgr.GetClient(), Recorder: o.Recorder, Pods: pods,
 		Namespace: o.Namespace, RetryDelay: o.RetryDelay, Now: time.Now, Self: o.Self, Memory: memory,
 	}
-	if err := nodes.setup(mgr); err != nil {
+	if err := drains.setup(mgr); err != nil {
 		return err
 	}
 	slots := &Slots{
@@ -69,8 +71,8 @@ func (r *Reconciler) setup(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("drain").
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Watches(&sriovv1.SriovNetworkNodeState{}, r.stateHandler(), builder.WithPredicates(stateChanged())).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(byName), builder.WithPredicates(nodeChanged(false))).
+		Watches(&sriovv1.SriovNetworkNodeState{}, nodes.OfState(r.Memory.states.Forget), builder.WithPredicates(stateChanged())).
+		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(nodes.Named), builder.WithPredicates(nodeChanged(false))).
 		Watches(&sriovv1.SriovNetworkPoolConfig{}, waiting, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&sriovv1.SriovOperatorConfig{}, waiting, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Complete(r)
@@ -88,23 +90,6 @@ func (r *Slots) setup(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-func byName(_ context.Context, obj client.Object) []reconcile.Request {
-	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: obj.GetName()}}}
-}
-
-// stateHandler enqueues the node of a state.
-func (r *Reconciler) stateHandler() handler.EventHandler {
-	enqueue := handler.EnqueueRequestsFromMapFunc(byName)
-	return handler.Funcs{
-		CreateFunc: enqueue.Create,
-		UpdateFunc: enqueue.Update,
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			r.Memory.states.Forget(client.ObjectKeyFromObject(e.Object))
-			enqueue.Delete(ctx, e, q)
-		},
-	}
-}
-
 // waiting are the nodes with a disruptive plan, to which a pool or the settings may matter.
 func (r *Reconciler) waiting(ctx context.Context, _ client.Object) []reconcile.Request {
 	states := &sriovv1.SriovNetworkNodeStateList{}
@@ -116,7 +101,7 @@ func (r *Reconciler) waiting(ctx context.Context, _ client.Object) []reconcile.R
 	var requests []reconcile.Request
 	for i := range states.Items {
 		if PlanOf(&states.Items[i]) != nil {
-			requests = append(requests, byName(ctx, &states.Items[i])...)
+			requests = append(requests, nodes.Named(ctx, &states.Items[i])...)
 		}
 	}
 	return requests

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,7 +31,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("nodestate").
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Watches(nodes.New(), handler.EnqueueRequestsFromMapFunc(byName), builder.WithPredicates(nodes.LabelsChanged())).
+		Watches(nodes.New(), handler.EnqueueRequestsFromMapFunc(nodes.Named), builder.WithPredicates(nodes.LabelsChanged())).
 		Watches(&sriovv1.SriovNetworkNodeState{}, r.stateHandler(), builder.WithPredicates(stateChanged())).
 		Watches(&sriovv1.SriovNetworkNodePolicy{}, handler.EnqueueRequestsFromMapFunc(r.nodesOfPolicy), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&sriovv1.SriovNetworkPoolConfig{}, handler.EnqueueRequestsFromMapFunc(r.nodesOfPool), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -40,22 +39,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-func byName(_ context.Context, obj client.Object) []reconcile.Request {
-	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: obj.GetName()}}}
-}
-
 // stateHandler enqueues the node of a state.
-func (r *Reconciler) stateHandler() handler.EventHandler {
-	enqueue := handler.EnqueueRequestsFromMapFunc(byName)
-	return handler.Funcs{
-		CreateFunc: enqueue.Create,
-		UpdateFunc: enqueue.Update,
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			r.states.Forget(client.ObjectKeyFromObject(e.Object))
-			enqueue.Delete(ctx, e, q)
-		},
-	}
-}
+func (r *Reconciler) stateHandler() handler.EventHandler { return nodes.OfState(r.states.Forget) }
 
 // stateChanged passes events after which the spec may have to be written: the
 // spec was changed by somebody, or facts that selection uses changed. Progress
