@@ -3,12 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"golang.org/x/term"
@@ -36,31 +34,16 @@ type view struct {
 }
 
 // watch shows how the nodes move until the policy and every node are ready.
-func (v *view) watch(parent context.Context) error {
-	ctx, cancel := context.WithTimeout(parent, patience)
-	defer cancel()
+func (v *view) watch(ctx context.Context) error {
 	screen := newScreen()
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		if err := v.fleet.Err(); err != nil {
+	return wait(ctx, v.fleet, "the nodes", func(ctx context.Context) error {
+		rows, missing, err := v.look(ctx)
+		if err != nil {
 			return err
 		}
-		rows, missing, err := v.look(ctx)
-		if err == nil {
-			screen.draw(rows)
-			if missing == nil {
-				return nil
-			}
-		}
-		select {
-		case <-parent.Done():
-			return errors.New("interrupted")
-		case <-ctx.Done():
-			return fmt.Errorf("not converged after %s: %w", patience, cmp.Or(err, missing))
-		case <-ticker.C:
-		}
-	}
+		screen.draw(rows)
+		return missing
+	})
 }
 
 // look reads the fleet; missing says what is not there yet.
